@@ -1,0 +1,2 @@
+//! The shim: keeps one process inside its walls.
+fn main() {}
