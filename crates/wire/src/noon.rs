@@ -1,0 +1,79 @@
+//! What Heroku has no word for: served below `/noon/`.
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /noon/apps/X/releases/verify`: how the walk along the ledger went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerReport {
+    /// How many entries were walked.
+    pub entries: u64,
+    /// Whether each fits the one before.
+    pub intact: bool,
+    /// The first broken link, in one sentence.
+    pub broken: Option<String>,
+}
+
+/// `GET /noon/apps/X/processes`: what `GET /apps/X/dynos` cannot say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessInfo {
+    /// Its name.
+    pub name: String,
+    /// Its state in full: `starting`, `up`, `draining`, `stopping` or `crashed`.
+    pub state: String,
+    /// From start to ready, in milliseconds.
+    pub boot_ms: Option<u64>,
+}
+
+/// `GET /noon/server`: what a client needs to know of the platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerInfo {
+    /// The version of noon.
+    pub version: String,
+    /// The domain below which apps answer.
+    pub domain: String,
+    /// The port at which apps answer.
+    pub port: u16,
+}
+
+/// Kinds of frames on an attached connection, after the HTTP upgrade to `noon-attach`: one byte of
+/// kind, four bytes of length (big-endian), then the payload.
+pub mod frame {
+    /// Bytes for standard input.
+    pub const STDIN: u8 = 0;
+    /// Bytes from standard output or the terminal.
+    pub const STDOUT: u8 = 1;
+    /// Bytes from standard error.
+    pub const STDERR: u8 = 2;
+    /// The terminal's size: columns and rows, two bytes each.
+    pub const RESIZE: u8 = 3;
+    /// A signal for the process: one byte.
+    pub const SIGNAL: u8 = 4;
+    /// Standard input ends; empty.
+    pub const END: u8 = 5;
+    /// The exit code: four bytes. The last frame.
+    pub const EXIT: u8 = 6;
+    /// One sentence: why it could not be run. The last frame.
+    pub const FAILED: u8 = 7;
+
+    /// The bytes of one frame.
+    pub fn encode(kind: u8, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(5 + payload.len());
+        bytes.push(kind);
+        bytes.extend(
+            u32::try_from(payload.len())
+                .unwrap_or(u32::MAX)
+                .to_be_bytes(),
+        );
+        bytes.extend(payload);
+        bytes
+    }
+
+    /// The kind and length that a frame's first five bytes announce.
+    pub fn decode_head(head: [u8; 5]) -> (u8, usize) {
+        let [kind, a, b, c, d] = head;
+        (kind, u32::from_be_bytes([a, b, c, d]) as usize)
+    }
+
+    /// The most that one frame may carry, in bytes.
+    pub const MAX: usize = 1 << 20;
+}
