@@ -1,0 +1,331 @@
+//! The ring of one app, as its writer has it: segments, of which the oldest go when it is full.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use noon_domain::{LogSource, Timestamp};
+
+use crate::frame::{Flags, Frame, MAX_FRAME, MAX_NAME};
+use crate::map::HEADER;
+use crate::notice;
+use crate::segment::{self, Ending, Found, Segment};
+use crate::split::MAX_LINE_BYTES;
+
+/// The smallest segment that holds the longest line.
+const LEAST: u64 = (HEADER + MAX_FRAME).next_multiple_of(4096) as u64;
+/// How long to wait until the disk is asked for room again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// How much of an app's log is kept, in bytes on disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RingSize {
+    /// The first segment: all that an app which says little ever takes.
+    pub first: u64,
+    /// Every further segment.
+    pub segment: u64,
+    /// All segments together.
+    pub total: u64,
+}
+
+impl Default for RingSize {
+    fn default() -> Self {
+        Self {
+            first: 1 << 20,
+            segment: 4 << 20,
+            total: 64 << 20,
+        }
+    }
+}
+
+impl RingSize {
+    /// The same with room for the longest line in each segment, and for two segments in all.
+    fn sound(self) -> Self {
+        let first = self.first.max(LEAST);
+        let segment = self.segment.max(LEAST);
+        Self {
+            first,
+            segment,
+            total: self.total.max(first + segment),
+        }
+    }
+}
+
+/// One line on its way into a ring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry<'a> {
+    pub(crate) at: Timestamp,
+    pub(crate) source: LogSource,
+    pub(crate) flags: Flags,
+    pub(crate) process: &'a [u8],
+    pub(crate) text: &'a [u8],
+}
+
+impl Entry<'_> {
+    fn numbered(&self, seq: u64) -> Frame<'_> {
+        Frame {
+            seq,
+            at: self.at,
+            source: self.source,
+            flags: self.flags,
+            process: &self.process[..self.process.len().min(MAX_NAME)],
+            text: &self.text[..self.text.len().min(MAX_LINE_BYTES)],
+        }
+    }
+}
+
+/// The disk gave no room: what it cost so far.
+#[derive(Debug)]
+struct Trouble {
+    since: Timestamp,
+    lost: u64,
+    retry_at: Instant,
+    why: String,
+}
+
+/// The ring of one app.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    dir: PathBuf,
+    size: RingSize,
+    current: Option<Segment>,
+    older: VecDeque<(PathBuf, u64)>,
+    next: u64,
+    in_flight: u64,
+    trouble: Option<Trouble>,
+}
+
+impl Ring {
+    /// Opens a ring, mends what a kill or a crash left, and says in the stream what it cost.
+    pub(crate) fn open(dir: &Path, size: RingSize) -> io::Result<Self> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)?;
+        remove_drafts(dir)?;
+        let mut ring = Self {
+            dir: dir.to_owned(),
+            size: size.sound(),
+            current: None,
+            older: VecDeque::new(),
+            next: 1,
+            in_flight: 0,
+            trouble: None,
+        };
+        let found = ring.recover()?;
+        ring.own_up(&found);
+        Ok(ring)
+    }
+
+    fn recover(&mut self) -> io::Result<Found> {
+        let mut segments = segment::list(&self.dir)?;
+        let Some((_, newest)) = segments.pop() else {
+            return Ok(Found {
+                next: 1,
+                ..Found::default()
+            });
+        };
+        for (_, path) in segments {
+            self.keep_older(path);
+        }
+        let (current, found) = Segment::recover(&newest)?;
+        self.next = found.next;
+        match current {
+            Some(segment) => self.current = Some(segment),
+            None => self.keep_older(newest),
+        }
+        Ok(found)
+    }
+
+    fn keep_older(&mut self, path: PathBuf) {
+        let bytes = fs::metadata(&path).map_or(0, |meta| meta.len());
+        self.older.push_back((path, bytes));
+    }
+
+    fn own_up(&mut self, found: &Found) {
+        if found.damaged > 0 {
+            tracing::warn!(dir = %self.dir.display(), frames = found.damaged, "a log segment was damaged");
+            self.say(&notice::damaged(found.damaged));
+        }
+        if found.in_flight > 0 {
+            self.say(&notice::in_flight(found.in_flight));
+        }
+    }
+
+    /// Appends a line, or counts it as lost if the disk has no room. Never waits.
+    pub(crate) fn append(&mut self, entry: &Entry<'_>) {
+        let room = entry.numbered(0).size();
+        if self.trouble.is_some() && !self.is_over() {
+            return self.lose();
+        }
+        if !self.has_room(room) && !self.rotate() {
+            return self.lose();
+        }
+        self.put(entry);
+    }
+
+    /// Notes how many bytes were read from this app's pipes and are not yet kept, so that a kill
+    /// can be owned up to.
+    pub(crate) fn set_in_flight(&mut self, bytes: u64) {
+        if bytes != self.in_flight {
+            self.in_flight = bytes;
+            if let Some(segment) = &mut self.current {
+                segment.set_in_flight(bytes);
+            }
+        }
+    }
+
+    /// The bytes read and not yet kept.
+    pub(crate) const fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    /// Removes the ring with all its files.
+    pub(crate) fn remove(mut self) -> io::Result<()> {
+        if let Some(segment) = self.current.take() {
+            segment.close(Ending::Removed);
+        }
+        fs::remove_dir_all(&self.dir)
+    }
+
+    fn say(&mut self, text: &str) {
+        self.append(&Entry {
+            at: Timestamp::now(),
+            source: LogSource::Platform,
+            flags: Flags::NONE,
+            process: notice::PROCESS.as_bytes(),
+            text: text.as_bytes(),
+        });
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.current
+            .as_ref()
+            .is_some_and(|segment| segment.has_room(bytes))
+    }
+
+    fn put(&mut self, entry: &Entry<'_>) {
+        if let Some(segment) = &mut self.current {
+            segment.append(&entry.numbered(segment.next()));
+            self.next = segment.next();
+        }
+    }
+
+    /// Puts a fresh segment behind the current one; says whether there is one now.
+    fn rotate(&mut self) -> bool {
+        match self.fresh() {
+            Ok(segment) => {
+                self.follow_with(segment);
+                true
+            }
+            Err(error) => {
+                self.note_trouble(&error);
+                false
+            }
+        }
+    }
+
+    fn follow_with(&mut self, mut segment: Segment) {
+        segment.set_in_flight(self.in_flight);
+        if let Some(full) = self.current.replace(segment) {
+            self.older.push_back((full.path(&self.dir), full.size()));
+            full.close(Ending::Sealed);
+        }
+    }
+
+    /// A fresh segment. A disk without room may still have room for a small one, or for one in
+    /// place of the ring's own oldest.
+    fn fresh(&mut self) -> io::Result<Segment> {
+        let is_first = self.current.is_none() && self.older.is_empty();
+        let wanted = if is_first {
+            self.size.first
+        } else {
+            self.size.segment
+        };
+        self.make_room(wanted);
+        loop {
+            let small = wanted.min(self.size.first);
+            let made = Segment::create(&self.dir, self.next, wanted)
+                .or_else(|_| Segment::create(&self.dir, self.next, small));
+            match made {
+                Err(_) if self.drop_oldest() => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Keeps to the total, `wanted` more bytes included.
+    fn make_room(&mut self, wanted: u64) {
+        let current = self.current.as_ref().map_or(0, Segment::size);
+        let older = |ring: &Self| ring.older.iter().map(|(_, bytes)| bytes).sum::<u64>();
+        while older(self) + current + wanted > self.size.total && self.drop_oldest() {}
+    }
+
+    fn drop_oldest(&mut self) -> bool {
+        let Some((path, _)) = self.older.pop_front() else {
+            return false;
+        };
+        if let Err(error) = fs::remove_file(&path) {
+            tracing::warn!(path = %path.display(), %error, "an old log segment stays");
+        }
+        true
+    }
+
+    fn note_trouble(&mut self, error: &io::Error) {
+        let retry_at = Instant::now() + RETRY;
+        if let Some(trouble) = &mut self.trouble {
+            trouble.retry_at = retry_at;
+            return;
+        }
+        tracing::error!(dir = %self.dir.display(), %error, "no room for logs: lines are dropped and counted");
+        let why = error.to_string();
+        self.trouble = Some(Trouble {
+            since: Timestamp::now(),
+            lost: 0,
+            retry_at,
+            why,
+        });
+    }
+
+    fn lose(&mut self) {
+        if let Some(trouble) = &mut self.trouble {
+            trouble.lost += 1;
+        }
+    }
+
+    /// Whether the trouble has passed; if so, says what it cost.
+    fn is_over(&mut self) -> bool {
+        if self
+            .trouble
+            .as_ref()
+            .is_some_and(|trouble| Instant::now() < trouble.retry_at)
+        {
+            return false;
+        }
+        if !self.rotate() {
+            return false;
+        }
+        if let Some(trouble) = self.trouble.take() {
+            tracing::info!(dir = %self.dir.display(), lines = trouble.lost, "there is room for logs again");
+            self.say(&notice::disk_full(
+                trouble.lost,
+                trouble.since,
+                &trouble.why,
+            ));
+        }
+        true
+    }
+}
+
+fn remove_drafts(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "new") {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! The rings of all apps, as the collector has them.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+
+use noon_domain::{AppId, LogLine};
+use rustix::fs::FlockOperation;
+
+use crate::Error;
+use crate::frame::Flags;
+use crate::ring::{Entry, Ring, RingSize};
+
+/// The rings of all apps, opened when first needed.
+#[derive(Debug)]
+pub(crate) struct Rings {
+    dir: PathBuf,
+    size: RingSize,
+    rings: HashMap<AppId, Ring>,
+    forgotten: HashSet<AppId>,
+    /// Held open: while it is locked, nobody else writes rings here.
+    _lock: File,
+}
+
+impl Rings {
+    /// Takes the directory for itself.
+    pub(crate) fn lock(dir: PathBuf, size: RingSize) -> Result<Self, Error> {
+        let lock = match lock(&dir) {
+            Ok(Some(lock)) => lock,
+            Ok(None) => return Err(Error::Busy(dir)),
+            Err(source) => return Err(Error::Directory { dir, source }),
+        };
+        let (rings, forgotten) = (HashMap::new(), HashSet::new());
+        Ok(Self {
+            dir,
+            size,
+            rings,
+            forgotten,
+            _lock: lock,
+        })
+    }
+
+    /// The ring of an app; `None` if the app is gone or its directory cannot be made.
+    pub(crate) fn of(&mut self, app: AppId) -> Option<&mut Ring> {
+        if self.forgotten.contains(&app) {
+            return None;
+        }
+        if !self.rings.contains_key(&app) {
+            let ring = Ring::open(&self.dir.join(app.to_string()), self.size)
+                .inspect_err(
+                    |error| tracing::error!(%app, %error, "the app's log cannot be opened"),
+                )
+                .ok()?;
+            self.rings.insert(app, ring);
+        }
+        self.rings.get_mut(&app)
+    }
+
+    /// Keeps a line of the platform.
+    pub(crate) fn keep(&mut self, line: &LogLine) {
+        let Some(ring) = self.of(line.app) else {
+            return;
+        };
+        ring.append(&Entry {
+            at: line.at,
+            source: line.source,
+            flags: Flags::NONE,
+            process: line.process.as_bytes(),
+            text: line.text.as_bytes(),
+        });
+    }
+
+    /// Removes an app's ring, for ever: identities of apps are never used twice.
+    pub(crate) fn forget(&mut self, app: AppId) {
+        let removed = match self.of(app) {
+            Some(_) => self.rings.remove(&app).map_or(Ok(()), Ring::remove),
+            None => Ok(()),
+        };
+        if let Err(error) = removed {
+            tracing::warn!(%app, %error, "the log of a destroyed app could not be removed");
+        }
+        self.forgotten.insert(app);
+    }
+}
+
+/// The locked file; `None` if somebody else holds the lock.
+fn lock(dir: &PathBuf) -> io::Result<Option<File>> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(dir.join("lock"))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
