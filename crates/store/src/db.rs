@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions};
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Transaction};
 
 use crate::Error;
 use crate::error::from_sql;
@@ -46,6 +46,12 @@ impl Db {
     pub(crate) async fn connect(url: &str) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
         let (kind, options) = address(url)?;
+        // The pool would try again and again, and then speak of time instead of what is wrong.
+        let mut first = AnyConnection::connect_with(&options)
+            .await
+            .map_err(from_sql)?;
+        prepare(&mut first, kind).await.map_err(from_sql)?;
+        first.close().await.map_err(from_sql)?;
         let pool = pool(kind).connect_with(options).await.map_err(from_sql)?;
         Ok(Self { pool, kind })
     }
@@ -81,9 +87,14 @@ fn pool(kind: Kind) -> AnyPoolOptions {
             .max_connections(3)
             .min_connections(1)
             .max_lifetime(None)
-            .after_connect(|conn, _| {
-                Box::pin(async move { sqlx::raw_sql(PRAGMAS).execute(conn).await.map(drop) })
-            }),
+            .after_connect(|conn, _| Box::pin(prepare(conn, Kind::Sqlite))),
+    }
+}
+
+async fn prepare(conn: &mut AnyConnection, kind: Kind) -> sqlx::Result<()> {
+    match kind {
+        Kind::Sqlite => sqlx::raw_sql(PRAGMAS).execute(conn).await.map(drop),
+        Kind::Postgres => Ok(()),
     }
 }
 

@@ -125,6 +125,9 @@ pub(crate) fn from_sql(error: sqlx::Error) -> Error {
     match code.as_deref() {
         Some(code) if is_busy(code) => Error::Busy { source },
         Some(code) if is_away(code) => Error::Unavailable { source },
+        Some(code) if is_damaged(code) => Error::Corrupt {
+            what: "bytes of another make".into(),
+        },
         _ if away => Error::Unavailable { source },
         _ => Error::Refused { source },
     }
@@ -137,10 +140,15 @@ fn is_busy(code: &str) -> bool {
 }
 
 /// PostgreSQL: classes of connection, resources, operator and system. SQLite: PERM, READONLY,
-/// IOERR, FULL, CANTOPEN and NOTADB.
+/// IOERR, FULL and CANTOPEN.
 fn is_away(code: &str) -> bool {
     let postgres = code.len() == 5 && ["08", "28", "3D", "53", "57", "58"].contains(&&code[..2]);
-    postgres || matches!(sqlite_code(code), Some(3 | 8 | 10 | 13 | 14 | 26))
+    postgres || matches!(sqlite_code(code), Some(3 | 8 | 10 | 13 | 14))
+}
+
+/// PostgreSQL: data corrupted. SQLite: CORRUPT and NOTADB.
+fn is_damaged(code: &str) -> bool {
+    matches!(code, "XX001" | "XX002") || matches!(sqlite_code(code), Some(11 | 26))
 }
 
 fn sqlite_code(code: &str) -> Option<u32> {
