@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerReport {
     /// How many entries were walked.
-    pub entries: u64,
+    pub entries: u32,
     /// Whether each fits the one before.
     pub intact: bool,
     /// The first broken link, in one sentence.
@@ -33,6 +33,15 @@ pub struct ServerInfo {
     pub domain: String,
     /// The port at which apps answer.
     pub port: u16,
+}
+
+/// `GET /noon/apps/X/releases/N/outcome`: how a release came out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseOutcome {
+    /// `pending`, `succeeded` or `failed`.
+    pub status: String,
+    /// Why it failed, in one sentence.
+    pub why: Option<String>,
 }
 
 /// Kinds of frames on an attached connection, after the HTTP upgrade to `noon-attach`: one byte of

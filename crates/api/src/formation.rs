@@ -1,0 +1,106 @@
+//! `/apps/X/formation`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use noon_domain::{App, ProcessType, ProcessTypes, ScaleChange};
+use noon_wire::{Formation, FormationUpdate, FormationUpdates};
+
+use crate::House;
+use crate::auth::{Asker, Body};
+use crate::failure::Failure;
+
+/// Lists process types and quantities.
+pub async fn list(
+    State(house): State<House>,
+    Asker(who): Asker,
+    Path(app): Path<String>,
+) -> Result<Json<Vec<Formation>>, Failure> {
+    let permit = house.control.permit_view(&who, &app).await?;
+    let (types, formation) = house.control.formation(&permit).await?;
+    Ok(Json(shown(permit.app(), &types, &formation)))
+}
+
+/// Shows one process type.
+pub async fn show(
+    State(house): State<House>,
+    Asker(who): Asker,
+    Path((app, kind)): Path<(String, String)>,
+) -> Result<Json<Formation>, Failure> {
+    let permit = house.control.permit_view(&who, &app).await?;
+    let (types, formation) = house.control.formation(&permit).await?;
+    one(shown(permit.app(), &types, &formation), &kind)
+}
+
+/// Scales several types at once.
+pub async fn scale(
+    State(house): State<House>,
+    Asker(who): Asker,
+    (Path(app), Body(FormationUpdates { updates })): (Path<String>, Body<FormationUpdates>),
+) -> Result<Json<Vec<Formation>>, Failure> {
+    house.scaled(&who, &app, &updates).await.map(Json)
+}
+
+/// Scales one type.
+pub async fn scale_one(
+    State(house): State<House>,
+    Asker(who): Asker,
+    (Path((app, kind)), Body(update)): (Path<(String, String)>, Body<OneUpdate>),
+) -> Result<Json<Formation>, Failure> {
+    let update = FormationUpdate {
+        kind: kind.clone(),
+        quantity: update.quantity,
+    };
+    one(house.scaled(&who, &app, &[update]).await?, &kind)
+}
+
+/// The body of `PATCH /apps/X/formation/TYPE`.
+#[derive(serde::Deserialize)]
+pub struct OneUpdate {
+    quantity: Option<noon_wire::Quantity>,
+}
+
+fn one(formations: Vec<Formation>, kind: &str) -> Result<Json<Formation>, Failure> {
+    let missing = || Failure::not_found("formation", format!("there is no process type {kind}"));
+    formations
+        .into_iter()
+        .find(|f| f.kind == kind)
+        .map(Json)
+        .ok_or_else(missing)
+}
+
+fn shown(app: &App, types: &ProcessTypes, formation: &noon_domain::Formation) -> Vec<Formation> {
+    let scalable = types.iter().filter(|(kind, _)| !kind.is_release());
+    scalable
+        .map(|(k, command)| Formation::new(app, k.as_str(), command, formation.quantity(k).get()))
+        .collect()
+}
+
+impl House {
+    async fn scaled(
+        &self,
+        who: &noon_domain::Principal,
+        app: &str,
+        updates: &[FormationUpdate],
+    ) -> Result<Vec<Formation>, Failure> {
+        let permit = self.control.permit_operate(who, app).await?;
+        let changes = updates
+            .iter()
+            .filter_map(change)
+            .collect::<Result<Vec<_>, _>>()?;
+        let (types, formation) = self.control.scale(&permit, &changes).await?;
+        Ok(shown(permit.app(), &types, &formation))
+    }
+}
+
+/// One order to scale; none where the quantity is left as it is.
+fn change(update: &FormationUpdate) -> Option<Result<(ProcessType, ScaleChange), Failure>> {
+    let quantity = update.quantity.as_ref()?;
+    let parse = || {
+        let kind = update.kind.parse().map_err(Failure::invalid)?;
+        Ok((
+            kind,
+            quantity.to_string().parse().map_err(Failure::invalid)?,
+        ))
+    };
+    Some(parse())
+}

@@ -1,0 +1,158 @@
+//! What the router needs to know of each app, kept in memory so that routes outlive the database.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use noon_domain::{App, AppId, Formation, Hostname, RouteTable};
+
+use crate::routes::{Routed, routes};
+use crate::{Control, Error};
+
+/// One app in the directory.
+#[derive(Clone, Debug)]
+struct Listed {
+    app: App,
+    hosts: Vec<Hostname>,
+    has_slug: bool,
+    formation: Formation,
+}
+
+/// All apps, as of the last look into the store.
+#[derive(Debug, Default)]
+pub struct Directory {
+    apps: Mutex<HashMap<AppId, Listed>>,
+    publishing: tokio::sync::Mutex<u64>,
+}
+
+impl Directory {
+    fn list(&self) -> Vec<Listed> {
+        self.apps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
+    }
+
+    fn put(&self, listed: Listed) {
+        let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
+        apps.insert(listed.app.id, listed);
+    }
+
+    fn remove(&self, app: AppId) {
+        self.apps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&app);
+    }
+}
+
+impl Control {
+    /// Looks one app up anew and publishes the routes that follow.
+    pub(crate) async fn refresh(&self, app: &App) -> Result<(), Error> {
+        self.relist(app).await?;
+        self.publish_routes().await;
+        Ok(())
+    }
+
+    /// Looks all apps up anew, and publishes.
+    pub(crate) async fn refresh_all(&self) -> Result<Vec<App>, Error> {
+        let apps = self.store.apps().await?;
+        for app in &apps {
+            self.relist(app).await?;
+        }
+        let gone = |listed: &Listed| !apps.iter().any(|app| app.id == listed.app.id);
+        for listed in self.directory.list().into_iter().filter(gone) {
+            self.directory.remove(listed.app.id);
+        }
+        self.publish_routes().await;
+        Ok(apps)
+    }
+
+    /// Takes an app out of the routes.
+    pub(crate) fn forget(&self, app: AppId) {
+        self.directory.remove(app);
+        self.pushes.forget(app);
+        self.releases.forget(app);
+        let _ = self.looks.send(app);
+    }
+
+    /// Makes the table from what is listed and what runs, and hands it out if it changed.
+    pub(crate) async fn publish_routes(&self) {
+        // One at a time: an older look at the processes must not be published after a newer.
+        let mut generation = self.directory.publishing.lock().await;
+        let mut apps = Vec::new();
+        for listed in self.directory.list() {
+            let processes = match self.engine.observe(listed.app.id).await {
+                Ok(processes) => processes,
+                Err(error) => {
+                    tracing::error!(app = %listed.app.name, %error, "processes not observed");
+                    continue;
+                }
+            };
+            let Listed {
+                app,
+                hosts,
+                has_slug,
+                formation,
+            } = listed;
+            apps.push(Routed {
+                app,
+                hosts,
+                has_slug,
+                formation,
+                processes,
+            });
+        }
+        self.table
+            .send_if_modified(|current| take_up(current, &apps, &mut generation));
+    }
+
+    async fn relist(&self, app: &App) -> Result<(), Error> {
+        let Some(app) = self.app_if_any(app.id).await? else {
+            self.directory.remove(app.id);
+            return Ok(());
+        };
+        let mut hosts = vec![self.own_hostname(&app)?];
+        hosts.extend(
+            self.store
+                .domains(app.id)
+                .await?
+                .into_iter()
+                .map(|d| d.hostname),
+        );
+        let has_slug = self
+            .store
+            .current_release(app.id)
+            .await?
+            .is_some_and(|r| r.slug.is_some());
+        let formation = self.store.formation(app.id).await?;
+        self.directory.put(Listed {
+            app,
+            hosts,
+            has_slug,
+            formation,
+        });
+        Ok(())
+    }
+}
+
+impl Control {
+    /// An app, unless it is gone.
+    pub(crate) async fn app_if_any(&self, app: AppId) -> Result<Option<App>, Error> {
+        match self.store.app(app).await {
+            Ok(app) => Ok(Some(app)),
+            Err(noon_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn take_up(current: &mut RouteTable, apps: &[Routed], generation: &mut u64) -> bool {
+    let same = routes(current.generation, apps) == *current;
+    if !same || current.generation == 0 {
+        *generation += 1;
+        *current = routes(*generation, apps);
+    }
+    !same
+}

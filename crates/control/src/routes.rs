@@ -1,0 +1,174 @@
+//! The route table, from apps and their processes. Pure.
+
+use std::sync::Arc;
+
+use noon_domain::{
+    App, Backend, Endpoint, Formation, Hostname, NoBackend, Process, ProcessState, ProcessType,
+    RouteTable,
+};
+
+/// One app as the router needs to know it.
+#[derive(Clone, Debug)]
+pub struct Routed {
+    /// The app.
+    pub app: App,
+    /// Its hosts: the platform's own and the custom ones.
+    pub hosts: Vec<Hostname>,
+    /// Whether a release of it has code.
+    pub has_slug: bool,
+    /// How many it should have of each type.
+    pub formation: Formation,
+    /// Its processes as they are.
+    pub processes: Vec<Process>,
+}
+
+/// The table in which each host leads to its app's ready web processes.
+pub fn routes(generation: u64, apps: &[Routed]) -> RouteTable {
+    let mut hosts = Vec::new();
+    for routed in apps {
+        let backend = Arc::new(Backend {
+            app: routed.app.id,
+            app_name: routed.app.name.clone(),
+            ready: ready(routed),
+        });
+        hosts.extend(
+            routed
+                .hosts
+                .iter()
+                .map(|host| (host.clone(), backend.clone())),
+        );
+    }
+    RouteTable::new(generation, hosts)
+}
+
+fn ready(routed: &Routed) -> Result<Vec<Endpoint>, NoBackend> {
+    if routed.app.maintenance {
+        return Err(NoBackend::Maintenance);
+    }
+    if !routed.has_slug {
+        return Err(NoBackend::Blank);
+    }
+    let web = || {
+        routed
+            .processes
+            .iter()
+            .filter(|process| process.name.kind.is_web())
+    };
+    let up = web().filter(|process| process.state == ProcessState::Up);
+    let endpoints: Vec<_> = up.filter_map(|process| process.endpoint.clone()).collect();
+    if !endpoints.is_empty() {
+        return Ok(endpoints);
+    }
+    Err(why_none(web().map(|process| process.state), routed))
+}
+
+fn why_none(mut states: impl Iterator<Item = ProcessState>, routed: &Routed) -> NoBackend {
+    if routed.formation.quantity(&ProcessType::web()).get() == 0 {
+        return NoBackend::NoProcesses;
+    }
+    if states.any(|state| state == ProcessState::Crashed) {
+        return NoBackend::Crashed;
+    }
+    NoBackend::Booting
+}
+
+#[cfg(test)]
+mod tests {
+    use noon_domain::{Address, AppId, ProcessId, Quantity, StackName, Timestamp, UserId, Version};
+
+    use super::*;
+
+    fn routed(states: &[ProcessState], web: u32) -> Routed {
+        let app = App {
+            id: AppId::new(),
+            name: "demo".parse().unwrap(),
+            owner: UserId::new(),
+            stack: StackName::new("debian-12"),
+            slot: 1,
+            maintenance: false,
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+            released_at: None,
+        };
+        let processes = states
+            .iter()
+            .enumerate()
+            .map(|(i, s)| process(&app, i, *s))
+            .collect();
+        let quantities = [(ProcessType::web(), Quantity::new(web).unwrap())];
+        Routed {
+            hosts: vec![
+                "demo.localhost".parse().unwrap(),
+                "www.example.com".parse().unwrap(),
+            ],
+            has_slug: true,
+            formation: Formation::from_map(quantities.into()),
+            processes,
+            app,
+        }
+    }
+
+    fn process(app: &App, index: usize, state: ProcessState) -> Process {
+        let id = ProcessId::new();
+        let name: noon_domain::ProcessName = format!("web.{}", index + 1).parse().unwrap();
+        Process {
+            id,
+            app: app.id,
+            name: name.clone(),
+            release: Some(Version::FIRST),
+            command: "run".to_owned(),
+            state,
+            started_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+            boot: None,
+            endpoint: Some(Endpoint {
+                process: id,
+                name,
+                address: Address::Tcp("127.0.0.1:5000".parse().unwrap()),
+            }),
+        }
+    }
+
+    #[test]
+    fn a_host_leads_to_ready_processes_or_to_the_reason_for_none() {
+        use ProcessState::{Crashed, Draining, Starting, Stopping, Up};
+        for (states, web, expected) in [
+            (&[Up, Up][..], 2, Ok(2)),
+            (&[Up, Starting, Draining, Stopping, Crashed], 2, Ok(1)),
+            (&[Starting], 1, Err(NoBackend::Booting)),
+            (&[], 1, Err(NoBackend::Booting)),
+            (&[Crashed], 1, Err(NoBackend::Crashed)),
+            (&[Crashed, Starting], 2, Err(NoBackend::Crashed)),
+            (&[], 0, Err(NoBackend::NoProcesses)),
+            (&[Draining], 0, Err(NoBackend::NoProcesses)),
+        ] {
+            let table = routes(1, &[routed(states, web)]);
+            for host in ["demo.localhost", "www.example.com"] {
+                let ready = &table.find(host).unwrap().ready;
+                assert_eq!(
+                    ready.as_ref().map(Vec::len).map_err(|e| *e),
+                    expected,
+                    "{states:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn maintenance_and_blank_apps_answer_so_whatever_runs() {
+        let mut one = routed(&[ProcessState::Up], 1);
+        one.has_slug = false;
+        assert_eq!(
+            routes(1, &[one.clone()])
+                .find("demo.localhost")
+                .unwrap()
+                .ready,
+            Err(NoBackend::Blank)
+        );
+        one.app.maintenance = true;
+        assert_eq!(
+            routes(1, &[one]).find("demo.localhost").unwrap().ready,
+            Err(NoBackend::Maintenance)
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! The formation (factor VIII): scale, restart, stop, look.
+
+use std::sync::Arc;
+
+use noon_domain::{
+    AppId, Formation, Process, ProcessFilter, ProcessType, ProcessTypes, ScaleChange, Timestamp,
+};
+
+use crate::{Control, Error, Operate, Permit, View};
+
+impl Control {
+    /// An app's processes as they are now, by name.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Failed`].
+    pub async fn processes(&self, permit: &Permit<View>) -> Result<Vec<Process>, Error> {
+        let mut processes = self.engine.observe(permit.app().id).await?;
+        processes.sort_by(|a, b| (&a.name, a.started_at).cmp(&(&b.name, b.started_at)));
+        Ok(processes)
+    }
+
+    /// The process types of the current release and how many of each there should be.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Unavailable`].
+    pub async fn formation(
+        &self,
+        permit: &Permit<View>,
+    ) -> Result<(ProcessTypes, Formation), Error> {
+        let id = permit.app().id;
+        Ok((
+            self.process_types(id).await?,
+            self.store.formation(id).await?,
+        ))
+    }
+
+    /// Scales, all changes or none, and returns once the app looks so. Makes no release.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Invalid`] for types and quantities that cannot be;
+    /// [`crate::Kind::AppFailed`] where a new process does not boot, and
+    /// [`crate::Kind::Unavailable`] where there is no room: then all is as before.
+    pub async fn scale(
+        self: &Arc<Self>,
+        permit: &Permit<Operate>,
+        changes: &[(ProcessType, ScaleChange)],
+    ) -> Result<(ProcessTypes, Formation), Error> {
+        let app = permit.app();
+        let turn = self.releases.take(app.id).await;
+        let types = self.process_types(app.id).await?;
+        let before = self.store.formation(app.id).await?;
+        let after = before.scaled(&types, changes)?;
+        self.store.set_formation(app.id, &after).await?;
+        self.refresh(app).await?;
+        let (control, id) = (self.clone(), app.id);
+        let converging = tokio::spawn(async move {
+            let _turn = turn;
+            control.converge_or_restore(id, before).await
+        });
+        converging.await.unwrap_or_else(|panic| {
+            Err(Error::new(crate::Kind::Failed, "scaling broke off").caused_by(panic))
+        })?;
+        let shown: Vec<_> = changes
+            .iter()
+            .map(|(k, _)| format!("{k}@{}", after.quantity(k)))
+            .collect();
+        self.tell(app, permit.by(), &format!("Scaled to {}", shown.join(" ")));
+        Ok((types, after))
+    }
+
+    async fn converge_or_restore(&self, app: AppId, before: Formation) -> Result<(), Error> {
+        let converged = self.converge(app).await;
+        if converged.is_err() {
+            self.store.set_formation(app, &before).await?;
+            let _ = self.looks.send(app);
+        }
+        converged
+    }
+
+    /// Replaces processes by fresh ones, new beside old. Returns at once.
+    ///
+    /// # Errors
+    /// [`crate::Kind::NotFound`] where nothing is meant.
+    pub async fn restart(
+        &self,
+        permit: &Permit<Operate>,
+        which: &ProcessFilter,
+    ) -> Result<(), Error> {
+        let app = permit.app();
+        self.meant(app.id, which).await?;
+        self.tell(app, permit.by(), &format!("Restart {}", shown(which)));
+        self.store
+            .set_not_before(app.id, which, Timestamp::now())
+            .await?;
+        let _ = self.looks.send(app.id);
+        Ok(())
+    }
+
+    /// Ends processes. One-offs are gone; of the formation, new ones take their places.
+    ///
+    /// # Errors
+    /// [`crate::Kind::NotFound`] where nothing is meant.
+    pub async fn stop(&self, permit: &Permit<Operate>, which: &ProcessFilter) -> Result<(), Error> {
+        let app = permit.app();
+        self.meant(app.id, which).await?;
+        self.tell(app, permit.by(), &format!("Stop {}", shown(which)));
+        self.engine.restart(app.id, which).await?;
+        Ok(())
+    }
+
+    /// Ends all one-offs of an app.
+    pub(crate) async fn stop_oneoffs(&self, app: AppId) -> Result<(), Error> {
+        for process in self.engine.observe(app).await? {
+            self.engine
+                .restart(app, &ProcessFilter::Name(process.name))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn meant(&self, app: AppId, which: &ProcessFilter) -> Result<(), Error> {
+        let processes = self.engine.observe(app).await?;
+        let found = processes.iter().any(|process| which.matches(&process.name));
+        if found || *which == ProcessFilter::All {
+            return Ok(());
+        }
+        Err(Error::not_found("process", shown(which)))
+    }
+
+    /// The process types of the current release; none before the first deploy.
+    pub(crate) async fn process_types(&self, app: AppId) -> Result<ProcessTypes, Error> {
+        match self
+            .store
+            .current_release(app)
+            .await?
+            .and_then(|release| release.slug)
+        {
+            Some(slug) => Ok(self.store.slug(slug).await?.process_types),
+            None => Ok(ProcessTypes::default()),
+        }
+    }
+}
+
+fn shown(which: &ProcessFilter) -> String {
+    match which {
+        ProcessFilter::All => "all processes".to_owned(),
+        ProcessFilter::Type(kind) => kind.to_string(),
+        ProcessFilter::Name(name) => name.to_string(),
+    }
+}
