@@ -1,0 +1,216 @@
+//! Adoption: taking over what an earlier machine left running, and sweeping what it left behind.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use noon_domain::{Exit, ProcessName, ProcessType, Timestamp};
+use noon_sandbox::Shim;
+use tokio::task::JoinSet;
+
+use crate::house::House;
+use crate::keeper::{Charge, Keeper};
+use crate::label::{Label, Role};
+use crate::live::{self, Live};
+use crate::machine::Machine;
+use crate::outputs::shim_names;
+use crate::post::{Identity, Order, Post, View};
+use crate::supervise::{Kind, Phase, State};
+use crate::{Error, remarks};
+
+/// How long a shim that was being started when its machine went may take to answer.
+const LATE: Duration = Duration::from_millis(500);
+/// The pause between two questions to such a shim.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How long a port may take to answer before its process counts as still starting.
+const ANSWER: Duration = Duration::from_millis(500);
+
+/// What an adoption found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Adopted {
+    /// Processes that were taken over.
+    pub taken: usize,
+    /// Processes without an owner that are being stopped: build steps, attended one-offs.
+    pub stopped: usize,
+    /// Directories of processes that had ended.
+    pub swept: usize,
+}
+
+enum Found {
+    Running(Box<Live>),
+    Ended(Option<Box<Label>>),
+}
+
+impl Machine {
+    /// Takes over every process that an earlier machine left running, with no restart, and sweeps
+    /// what it left of those that ended. Web processes that answer are up when this returns. To
+    /// be called once, before anything is started.
+    ///
+    /// # Errors
+    /// [`Error::Closing`] when the runtime is shutting down.
+    pub async fn adopt(&self) -> Result<Adopted, Error> {
+        let mut asked = JoinSet::new();
+        for name in shim_names(&self.house.settings.shims_dir) {
+            let dir = self.house.settings.shims_dir.join(name);
+            asked.spawn(find(dir, self.house.clone()));
+        }
+        let mut adopted = Adopted::default();
+        while let Some(found) = asked.join_next().await {
+            match found.map_err(|_| Error::Closing)? {
+                (Found::Ended(label), exit) => {
+                    self.tell_of_end(label, exit);
+                    adopted.swept += 1;
+                }
+                (Found::Running(live), _) => self.take_in(*live, &mut adopted).await,
+            }
+        }
+        Ok(adopted)
+    }
+
+    fn tell_of_end(&self, label: Option<Box<Label>>, exit: Option<Exit>) {
+        if let (Some(label), Some(exit)) = (label, exit) {
+            self.house
+                .say(label.app, &label.name, remarks::exited(exit));
+        }
+    }
+
+    async fn take_in(&self, live: Live, adopted: &mut Adopted) {
+        let label = live.label.clone();
+        if let Some(slot) = label.egress {
+            self.house.egress.keep(slot);
+        }
+        let kind = kind(&label);
+        let phase = phase(&live, kind).await;
+        let mut view = View::new(label.process, label.started_at);
+        view.address = Some(live.address()).filter(|_| kind == Kind::Web);
+        let (post, desk) = Post::new(identity(&label), view);
+        self.rooms.of(label.app).enter(post.clone());
+        let charge = Charge {
+            house: self.house.clone(),
+            rooms: Arc::downgrade(&self.rooms),
+            identity: post.identity.clone(),
+            desk,
+            recipe: None,
+            stdio: None,
+        };
+        let found = State::found(kind, self.house.settings.rules, phase);
+        Keeper::take_over(charge, live, found);
+        match end_order(&label.name, label.role) {
+            Some(order) => {
+                post.order(order);
+                adopted.stopped += 1;
+            }
+            None => adopted.taken += 1,
+        }
+        let shown = matches!(phase, Phase::Up { .. });
+        post.wait_until(|view| !shown || !view.pending || view.is_leaving())
+            .await;
+    }
+}
+
+fn kind(label: &Label) -> Kind {
+    match label.role {
+        Role::Formation if label.name.kind.is_web() => Kind::Web,
+        Role::Formation => Kind::Other,
+        Role::Detached | Role::Attended => Kind::Once,
+    }
+}
+
+/// What is done with a process that has lost whoever waited for it.
+fn end_order(name: &ProcessName, role: Role) -> Option<Order> {
+    match role {
+        Role::Formation | Role::Detached => None,
+        Role::Attended if name.kind == ProcessType::build() => Some(Order::Kill),
+        Role::Attended => Some(Order::Retire),
+    }
+}
+
+async fn phase(live: &Live, kind: Kind) -> Phase {
+    let target = live.target();
+    let is_up = match kind {
+        Kind::Web => tokio::time::timeout(ANSWER, target.answers()).await == Ok(true),
+        Kind::Other | Kind::Once => true,
+    };
+    let since = Duration::ZERO;
+    if is_up {
+        Phase::Up { since }
+    } else {
+        Phase::Starting { since }
+    }
+}
+
+fn identity(label: &Label) -> Identity {
+    Identity {
+        app: label.app,
+        app_name: label.app_name.clone(),
+        slot: 0,
+        name: label.name.clone(),
+        role: label.role,
+        release: label.release,
+        command: label.command.clone(),
+        not_before: Timestamp::default(),
+    }
+}
+
+/// Asks a directory what became of its process, and sweeps it when that has ended.
+async fn find(dir: PathBuf, house: Arc<House>) -> (Found, Option<Exit>) {
+    let runtime = tokio::runtime::Handle::current();
+    let asked = tokio::task::spawn_blocking(move || {
+        let _inside = runtime.enter();
+        find_blocking(&dir, &house)
+    });
+    asked.await.unwrap_or((Found::Ended(None), None))
+}
+
+fn find_blocking(dir: &Path, house: &House) -> (Found, Option<Exit>) {
+    match connect(dir).and_then(|shim| hold(shim, dir)) {
+        Ok((live, None)) => (Found::Running(Box::new(live)), None),
+        Ok((live, Some(exit))) => {
+            let label = live.label.clone();
+            live.sweep_now(house);
+            (Found::Ended(Some(Box::new(label))), Some(exit))
+        }
+        Err(why) => {
+            tracing::debug!(shim = %dir.display(), why, "a directory without a shim is swept");
+            live::sweep(dir, None, house);
+            (Found::Ended(None), None)
+        }
+    }
+}
+
+/// Connects, and gives a shim that is only just starting a moment for it.
+fn connect(dir: &Path) -> Result<Shim, String> {
+    let ended = noon_sandbox::read_exit(dir).is_some();
+    let mut waited = Duration::ZERO;
+    loop {
+        match Shim::connect(dir) {
+            Ok(shim) => return Ok(shim),
+            Err(error) if ended || waited >= LATE || !is_fresh(dir) => {
+                return Err(error.to_string());
+            }
+            Err(_) => std::thread::sleep(PAUSE),
+        }
+        waited += PAUSE;
+    }
+}
+
+/// Whether the directory was made only a moment ago.
+fn is_fresh(dir: &Path) -> bool {
+    let age = || dir.metadata().ok()?.modified().ok()?.elapsed().ok();
+    age().is_some_and(|age| age < LATE * 4)
+}
+
+fn hold(mut shim: Shim, dir: &Path) -> Result<(Live, Option<Exit>), String> {
+    let status = shim.status().map_err(|e| e.to_string())?;
+    let exit = status.ended.map(live::exit);
+    let label = match Label::from_bytes(&status.label) {
+        Ok(label) => label,
+        Err(error) => {
+            // Whatever it is, it stands in our directory and nobody else will end it.
+            let _ = shim.kill();
+            return Err(error.to_string());
+        }
+    };
+    let live = Live::new(shim, label, dir.to_owned()).map_err(|e| e.to_string())?;
+    Ok((live, exit))
+}

@@ -1,0 +1,150 @@
+//! The way from a process to the world outside.
+//!
+//! A process has a network of its own, in which it finds itself and nobody else. Its way out is
+//! wired from here, after its walls stand. A way that fails is no reason for an app not to run: it
+//! is said once, and the app runs without.
+
+mod nat;
+mod netlink;
+mod resolvers;
+mod routes;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use nat::Nat;
+use noon_sandbox::Mode;
+
+use crate::keeper::chain;
+use crate::{EgressMode, Settings};
+
+/// Number 1 is the bridge's own.
+const FIRST_SLOT: u32 = 2;
+const LAST_SLOT: u32 = routes::BLOCK - 2;
+
+/// The ways out of this machine's processes.
+pub(crate) struct Egress {
+    mode: EgressMode,
+    root: Mode,
+    shims_dir: PathBuf,
+    nat: OnceLock<Option<Nat>>,
+    taken: Mutex<Slots>,
+}
+
+#[derive(Default)]
+struct Slots {
+    taken: BTreeSet<u32>,
+    last: u32,
+}
+
+impl Egress {
+    /// The ways out as the settings want them; made when the first process asks.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            mode: settings.egress,
+            root: settings.mode,
+            shims_dir: settings.shims_dir.clone(),
+            nat: OnceLock::new(),
+            taken: Mutex::default(),
+        }
+    }
+
+    /// Sets a number aside for a process that is to have a way out, if this machine has any.
+    pub fn reserve(&self) -> Option<u32> {
+        self.nat()?;
+        let mut slots = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.next()
+    }
+
+    /// Sets aside the number of a process that was found running.
+    pub fn keep(&self, slot: u32) {
+        let mut slots = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.taken.insert(slot);
+    }
+
+    /// Wires the process in this namespace.
+    pub fn wire(&self, slot: u32, netns: &OwnedFd) {
+        if let Some(Err(error)) = self.nat().map(|nat| nat.wire(slot, netns)) {
+            tracing::warn!(error = %chain(&error), "a process has no way out to the world");
+        }
+    }
+
+    /// Takes the way out of a process that ended away.
+    pub fn release(&self, slot: u32) {
+        if let Some(nat) = self.nat() {
+            nat.unwire(slot);
+        }
+        let mut slots = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.taken.remove(&slot);
+    }
+
+    /// The name servers for a process with this number; none means the host's own list.
+    pub fn nameservers(&self, slot: Option<u32>) -> Vec<IpAddr> {
+        let nat = slot.and_then(|_| self.nat());
+        let servers = nat.map(Nat::resolvers).unwrap_or_default();
+        servers.iter().map(|server| IpAddr::V4(*server)).collect()
+    }
+
+    /// Takes down what was made for all.
+    pub fn close(&self) {
+        if let Some(Some(Err(error))) = self.nat.get().map(|nat| nat.as_ref().map(Nat::close)) {
+            tracing::warn!(error = %chain(&error), "the way out to the world was not taken down");
+        }
+    }
+
+    fn nat(&self) -> Option<&Nat> {
+        if self.mode != EgressMode::Auto {
+            return None;
+        }
+        self.nat.get_or_init(|| self.open()).as_ref()
+    }
+
+    fn open(&self) -> Option<Nat> {
+        if self.root != Mode::Root {
+            tracing::warn!("apps have no way out to the world: this needs root here");
+            return None;
+        }
+        match Nat::open(&self.shims_dir) {
+            Ok(nat) => Some(nat),
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "apps have no way out to the world");
+                None
+            }
+        }
+    }
+}
+
+impl Slots {
+    /// The next number that is free, after the one given out last: a number rests before it is
+    /// given out again.
+    fn next(&mut self) -> Option<u32> {
+        let span = LAST_SLOT - FIRST_SLOT + 1;
+        let slot = (0..span)
+            .map(|step| FIRST_SLOT + (self.last + step) % span)
+            .find(|slot| !self.taken.contains(slot))?;
+        self.last = slot - FIRST_SLOT + 1;
+        self.taken.insert(slot);
+        Some(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_given_out_once_until_none_is_left() {
+        let mut slots = Slots::default();
+        let given: BTreeSet<_> = std::iter::from_fn(|| slots.next()).collect();
+        assert_eq!(given.len() as u32, LAST_SLOT - FIRST_SLOT + 1);
+        assert_eq!(
+            (given.first(), given.last()),
+            (Some(&FIRST_SLOT), Some(&LAST_SLOT))
+        );
+        slots.taken.remove(&77);
+        assert_eq!(slots.next(), Some(77));
+    }
+}

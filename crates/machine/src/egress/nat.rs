@@ -1,0 +1,241 @@
+//! The way out behind one address of ours: a bridge with isolated ports, one veth per process, and
+//! a packet filter that masks their addresses, keeps them from this machine and from private
+//! networks, and lets name servers through.
+
+use std::fs;
+use std::io::{self, Write};
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use super::netlink::Links;
+use super::resolvers::resolvers;
+use super::routes::{self, PREFIX, address};
+use crate::Error;
+
+/// Networks that are nobody's business outside of this machine's owner, and none at all.
+const PRIVATE: &str = "0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, \
+                       172.16.0.0/12, 192.168.0.0/16, 224.0.0.0/3";
+
+/// The way out behind one address of ours.
+#[derive(Debug)]
+pub struct Nat {
+    /// A word of our own in the names of links and tables: six hexadecimal digits.
+    word: String,
+    block: u32,
+    bridge: u32,
+    resolvers: Vec<Ipv4Addr>,
+    links: Mutex<Links>,
+}
+
+impl Nat {
+    /// Makes the bridge and the filter, or takes up those that an earlier machine of the same
+    /// data directory left.
+    ///
+    /// # Errors
+    /// [`Error::Egress`], with the act that failed.
+    pub fn open(shims_dir: &Path) -> Result<Self, Error> {
+        let word = word(shims_dir);
+        let name = bridge_name(&word);
+        let table = fs::read_to_string("/proc/net/route").map_err(egress("read the routes"))?;
+        let routes = routes::parse(&table);
+        let start = u32::from_str_radix(&word, 16).unwrap_or(0);
+        let block = routes::choose(&routes, &name, start)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::AddrInUse))
+            .map_err(egress("find a free network under 10.213.0.0"))?;
+        let mut links = Links::here().map_err(egress("talk to the kernel about links"))?;
+        exists(links.add_bridge(&name)).map_err(egress("make a bridge"))?;
+        let bridge = index(&name).map_err(egress("find our bridge"))?;
+        let added = links.add_address(bridge, address(block, 1), PREFIX);
+        exists(added).map_err(egress("give our bridge an address"))?;
+        let nat = Self {
+            resolvers: resolvers(),
+            links: Mutex::new(links),
+            word,
+            block,
+            bridge,
+        };
+        nat.forward(&routes)?;
+        nft(&nat.rules())?;
+        Ok(nat)
+    }
+
+    /// The name servers that can be asked from inside.
+    pub fn resolvers(&self) -> &[Ipv4Addr] {
+        &self.resolvers
+    }
+
+    /// Gives the process in this namespace its way out.
+    ///
+    /// # Errors
+    /// [`Error::Egress`].
+    pub fn wire(&self, slot: u32, netns: &OwnedFd) -> Result<(), Error> {
+        let outer = self.veth_name(slot);
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that is left from a process which is gone would stand in the way.
+        let _ = links.delete(&outer);
+        let made = links.add_veth(&outer, self.bridge, netns.as_fd());
+        drop(links);
+        made.map_err(egress("make a pair of links"))?;
+        let inner = Links::of(netns.as_fd());
+        let mut inner = inner.map_err(egress("enter a process's network"))?;
+        let own = address(self.block, slot);
+        let gateway = address(self.block, 1);
+        let set_up = inner.set_up_inner(own, PREFIX, gateway);
+        set_up.map_err(egress("set up the link of a process"))
+    }
+
+    /// Takes the way out of a process away. The kernel may have done so already.
+    pub fn unwire(&self, slot: u32) {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = links.delete(&self.veth_name(slot));
+    }
+
+    /// Takes the filter and the bridge away.
+    ///
+    /// # Errors
+    /// [`Error::Egress`].
+    pub fn close(&self) -> Result<(), Error> {
+        let table = table_name(&self.word);
+        nft(&format!(
+            "table inet {table} {{}}\ndelete table inet {table}\n"
+        ))?;
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links
+            .delete(&bridge_name(&self.word))
+            .map_err(egress("take our bridge away"))
+    }
+
+    fn veth_name(&self, slot: u32) -> String {
+        format!("nv{}.{slot}", self.word)
+    }
+
+    /// Lets packets pass between the bridge and the links that lead to the world.
+    fn forward(&self, routes: &[routes::Route]) -> Result<(), Error> {
+        let name = bridge_name(&self.word);
+        for link in routes::default_links(routes)
+            .into_iter()
+            .chain([name.as_str()])
+        {
+            let switch = format!("/proc/sys/net/ipv4/conf/{link}/forwarding");
+            if fs::read_to_string(&switch).is_ok_and(|now| now.trim() == "1") {
+                continue;
+            }
+            fs::write(&switch, "1").map_err(egress("switch forwarding on"))?;
+        }
+        Ok(())
+    }
+
+    fn rules(&self) -> String {
+        let table = table_name(&self.word);
+        let bridge = bridge_name(&self.word);
+        let network = format!("{}/{PREFIX}", Ipv4Addr::from_bits(self.block));
+        let servers: Vec<_> = self.resolvers.iter().map(Ipv4Addr::to_string).collect();
+        let names = match servers.is_empty() {
+            true => String::new(),
+            false => format!(
+                "iifname \"{bridge}\" ip daddr {{ {} }} meta l4proto {{ tcp, udp }} th dport 53 accept",
+                servers.join(", ")
+            ),
+        };
+        format!(
+            "table inet {table} {{}}
+delete table inet {table}
+table inet {table} {{
+  chain input {{
+    type filter hook input priority -10; policy accept;
+    iifname \"{bridge}\" ct state established,related accept
+    iifname \"{bridge}\" drop
+  }}
+  chain forward {{
+    type filter hook forward priority -10; policy accept;
+    iifname \"{bridge}\" ip saddr != {network} drop
+    iifname \"{bridge}\" meta nfproto ipv6 drop
+    {names}
+    iifname \"{bridge}\" ip daddr {{ {PRIVATE} }} drop
+    iifname \"{bridge}\" accept
+    oifname \"{bridge}\" ct state established,related accept
+    oifname \"{bridge}\" drop
+  }}
+  chain postrouting {{
+    type nat hook postrouting priority 100; policy accept;
+    ip saddr {network} oifname != \"{bridge}\" masquerade
+  }}
+}}
+"
+        )
+    }
+}
+
+fn bridge_name(word: &str) -> String {
+    format!("noon-{word}")
+}
+
+fn table_name(word: &str) -> String {
+    format!("noon_{word}")
+}
+
+/// A word that two data directories are unlikely to share: FNV-1a of the path.
+fn word(dir: &Path) -> String {
+    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    let bytes = dir.as_os_str().as_encoded_bytes();
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{:06x}", (hash ^ (hash >> 24)) & 0xff_ffff)
+}
+
+fn index(link: &str) -> io::Result<u32> {
+    let text = fs::read_to_string(format!("/sys/class/net/{link}/ifindex"))?;
+    text.trim().parse().map_err(io::Error::other)
+}
+
+/// What stands already need not be made.
+fn exists(made: io::Result<()>) -> io::Result<()> {
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
+fn nft(rules: &str) -> Result<(), Error> {
+    let run = || {
+        let mut nft = Command::new("nft")
+            .args(["-f", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        if let Some(mut stdin) = nft.stdin.take() {
+            stdin.write_all(rules.as_bytes())?;
+        }
+        let out = nft.wait_with_output()?;
+        match out.status.success() {
+            true => Ok(()),
+            false => Err(io::Error::other(
+                String::from_utf8_lossy(&out.stderr).into_owned(),
+            )),
+        }
+    };
+    run().map_err(egress("load packet filter rules with nft"))
+}
+
+fn egress(act: &str) -> impl FnOnce(io::Error) -> Error {
+    let act = act.to_owned();
+    move |source| Error::Egress { act, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fit_the_kernels_fifteen_characters() {
+        let word = word(Path::new("/srv/noon/shims"));
+        assert_eq!(word.len(), 6);
+        assert!(bridge_name(&word).len() <= 15);
+        assert!(format!("nv{word}.4095").len() <= 15);
+    }
+}

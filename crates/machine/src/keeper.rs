@@ -1,0 +1,345 @@
+//! The keeper of one post: the thin shell around [`crate::supervise`]. It hears what happens, asks
+//! what follows, and does it.
+
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use noon_domain::{Exit, ProcessId, ProcessState, ProcessType, Timestamp};
+use noon_sandbox::Stdio;
+use tokio::time::Instant;
+
+use crate::house::House;
+use crate::launch::Launch;
+use crate::live::Live;
+use crate::post::{Desk, Identity, Order, Recipe};
+use crate::rooms::Rooms;
+use crate::supervise::{Effect, Event, Kind, Moment, Phase, Remark, State, step};
+use crate::{Error, ports, remarks};
+
+type Waiting<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
+
+const SIGTERM: i32 = 15;
+
+/// What a keeper is made of.
+pub(crate) struct Charge {
+    pub house: Arc<House>,
+    pub rooms: Weak<Rooms>,
+    pub identity: Identity,
+    pub desk: Desk,
+    /// How it is started; `None` for what was found running.
+    pub recipe: Option<Arc<Recipe>>,
+    /// Where the first run reads and prints; `None` is the log.
+    pub stdio: Option<Stdio>,
+}
+
+/// The keeper of one post.
+pub(crate) struct Keeper {
+    charge: Charge,
+    state: State,
+    beginning: Instant,
+    /// When the present run was launched by this keeper.
+    launched_at: Option<Instant>,
+    live: Option<Live>,
+    launching: Waiting<Result<Live, Error>>,
+    probing: Waiting<()>,
+    draining: Waiting<()>,
+}
+
+enum Happening {
+    Told(Order),
+    LeftAlone,
+    Launched(Box<Result<Live, Error>>),
+    Ended(Exit),
+    Event(Event),
+}
+
+impl Keeper {
+    /// Starts a process at the post and keeps it, in a task of its own.
+    pub fn start(charge: Charge, kind: Kind) {
+        let (state, effects) = State::launching(kind, charge.house.settings.rules);
+        Self::spawn(charge, state, effects, None);
+    }
+
+    /// Keeps a process that was found running, in a task of its own.
+    pub fn take_over(charge: Charge, live: Live, found: (State, Vec<Effect>)) {
+        Self::spawn(charge, found.0, found.1, Some(live));
+    }
+
+    fn spawn(charge: Charge, state: State, effects: Vec<Effect>, live: Option<Live>) {
+        let keeper = Self {
+            charge,
+            state,
+            beginning: Instant::now(),
+            launched_at: None,
+            live,
+            launching: None,
+            probing: None,
+            draining: None,
+        };
+        tokio::spawn(keeper.run(effects));
+    }
+
+    async fn run(mut self, effects: Vec<Effect>) {
+        let open = self.charge.house.open();
+        self.act(effects).await;
+        self.show();
+        while !self.state.is_gone() {
+            match self.happening().await {
+                Happening::LeftAlone => return,
+                Happening::Told(order) => self.obey(order).await,
+                Happening::Launched(done) => self.launched(*done).await,
+                Happening::Ended(exit) => self.ended(exit).await,
+                Happening::Event(event) => self.take(event).await,
+            }
+            self.show();
+        }
+        if let Some(rooms) = self.charge.rooms.upgrade() {
+            rooms.leave(
+                &self.charge.identity,
+                self.charge.desk.view.borrow().process,
+            );
+        }
+        self.charge.house.changed.notify_one();
+        drop(open);
+    }
+
+    async fn happening(&mut self) -> Happening {
+        let deadline = self.state.deadline().map(|at| self.beginning + at);
+        tokio::select! {
+            order = self.charge.desk.orders.recv() => match order {
+                Some(order) => Happening::Told(order),
+                None => Happening::LeftAlone,
+            },
+            done = come(&mut self.launching) => Happening::Launched(Box::new(done)),
+            exit = ended(self.live.as_ref()) => Happening::Ended(exit),
+            () = come(&mut self.probing) => Happening::Event(Event::Ready),
+            () = come(&mut self.draining) => Happening::Event(Event::Drained),
+            () = sleep_until(deadline) => Happening::Event(Event::Tick),
+        }
+    }
+
+    async fn obey(&mut self, order: Order) {
+        match order {
+            Order::Retire => self.take(Event::Retire).await,
+            Order::Keep => self.take(Event::Keep).await,
+            Order::Equip(recipe) => self.charge.recipe = Some(recipe),
+            Order::Signal(signal) => self.signal(signal).await,
+            Order::Kill => {
+                self.take(Event::Retire).await;
+                self.kill().await;
+            }
+        }
+    }
+
+    async fn launched(&mut self, done: Result<Live, Error>) {
+        match done {
+            Ok(live) => {
+                self.live = Some(live);
+                self.take(Event::Launched).await;
+            }
+            Err(error) => self.failed(&error).await,
+        }
+    }
+
+    async fn failed(&mut self, error: &Error) {
+        let why = chain(error);
+        tracing::warn!(process = %self.charge.identity.name, error = %why, "a process did not start");
+        self.say(format!("Process could not be started: {why}"));
+        self.note_why(format!("could not be started: {why}"), None);
+        self.take(Event::LaunchFailed).await;
+    }
+
+    async fn ended(&mut self, exit: Exit) {
+        self.say(remarks::exited(exit));
+        let why = match (self.state.shown(), self.state.kind) {
+            (Some(ProcessState::Starting), Kind::Web) => {
+                format!("{} before it listened on $PORT", remarks::how(exit))
+            }
+            (Some(ProcessState::Starting), _) => {
+                format!("{} right after its start", remarks::how(exit))
+            }
+            _ => remarks::how(exit),
+        };
+        self.note_why(why, Some(exit));
+        if let Some(live) = self.live.take() {
+            live.dismiss(&self.charge.house);
+        }
+        self.take(Event::Ended).await;
+    }
+
+    /// A sentence that was noted for this run stands: what came after is its consequence.
+    fn note_why(&self, why: String, exit: Option<Exit>) {
+        self.charge.desk.view.send_modify(|view| {
+            view.why.get_or_insert(why);
+            view.exit = exit;
+        });
+    }
+
+    async fn take(&mut self, event: Event) {
+        let (state, effects) = step(self.state, event, self.now());
+        self.state = state;
+        if !matches!(state.phase, Phase::Starting { .. }) {
+            self.probing = None;
+        }
+        if !matches!(state.phase, Phase::Draining { .. }) {
+            self.draining = None;
+        }
+        self.act(effects).await;
+    }
+
+    async fn act(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Launch => self.launch(),
+                Effect::Probe => self.probe(),
+                Effect::Drain => self.drain(),
+                Effect::Terminate => self.signal(SIGTERM).await,
+                Effect::Kill => self.kill().await,
+                Effect::Say(remark) => self.remark(remark),
+            }
+        }
+    }
+
+    fn launch(&mut self) {
+        let Some(recipe) = self.charge.recipe.clone() else {
+            // Found running and never equipped: the next convergence fills the place.
+            self.state.phase = Phase::Gone;
+            return;
+        };
+        let first = self.launched_at.is_none() && self.state.crashes == 0;
+        let named = self.charge.desk.view.borrow().process;
+        let process = if first { named } else { ProcessId::new() };
+        let started_at = Timestamp::now().max(self.charge.identity.not_before);
+        self.charge.desk.view.send_modify(|view| {
+            (view.process, view.started_at) = (process, started_at);
+            (view.boot, view.address, view.why) = (None, None, None);
+        });
+        self.launched_at = Some(Instant::now());
+        let launch = Launch {
+            house: self.charge.house.clone(),
+            identity: self.charge.identity.clone(),
+            recipe,
+            process,
+            started_at,
+            stdio: self.charge.stdio.take().unwrap_or(Stdio::Piped),
+        };
+        self.launching = Some(Box::pin(launch.go()));
+    }
+
+    fn probe(&mut self) {
+        if let Some(live) = &self.live {
+            self.probing = Some(Box::pin(live.target().answers_at_last()));
+        }
+    }
+
+    fn drain(&mut self) {
+        self.show();
+        let process = self.charge.desk.view.borrow().process;
+        self.draining = Some((self.charge.house.hooks.drained)(process));
+    }
+
+    async fn signal(&mut self, signal: i32) {
+        if let Some(live) = &self.live {
+            live.signal(signal).await;
+        }
+    }
+
+    async fn kill(&mut self) {
+        if let Some(live) = &self.live {
+            live.kill().await;
+        }
+    }
+
+    fn remark(&self, remark: Remark) {
+        if remark == Remark::BootTimeout {
+            self.note_why(self.why_it_never_listened(), None);
+        }
+        let rules = &self.charge.house.settings.rules;
+        self.say(remarks::text(remark, &self.charge.identity.command, rules));
+    }
+
+    fn why_it_never_listened(&self) -> String {
+        let limit = self.charge.house.settings.rules.boot_limit.as_secs();
+        let target = self.live.as_ref().filter(|live| !live.label.on_host);
+        let others = target.map(|live| ports::listening(live.init_pid));
+        let others: Vec<_> = others.iter().flatten().map(u16::to_string).collect();
+        let port = target.map_or(ports::PORT, |live| live.label.port);
+        if others.is_empty() {
+            format!("did not listen on $PORT ({port}) within {limit} seconds")
+        } else {
+            let others = others.join(", ");
+            format!("did not listen on $PORT ({port}) within {limit} seconds, but on {others}")
+        }
+    }
+
+    fn say(&self, text: String) {
+        let who = &self.charge.identity;
+        if who.name.kind != ProcessType::build() {
+            self.charge.house.say(who.app, &who.name, text);
+        }
+    }
+
+    /// Shows others how the post is now, and tells them when that is news.
+    fn show(&self) {
+        let (state, pending) = (self.state.shown(), self.state.pending);
+        let address = self.live.as_ref().map(Live::address);
+        let address = address.filter(|_| self.state.kind == Kind::Web);
+        let news = self.charge.desk.view.send_if_modified(|view| {
+            let news = (view.state, view.pending) != (state, pending) || view.address != address;
+            if view.state != state {
+                view.updated_at = Timestamp::now();
+            }
+            if state == Some(ProcessState::Up) && view.boot.is_none() {
+                view.boot = self.launched_at.map(|at| at.elapsed());
+            }
+            (view.state, view.pending, view.address) = (state, pending, address);
+            news
+        });
+        if news {
+            self.charge.house.changed.notify_one();
+        }
+    }
+
+    fn now(&self) -> Moment {
+        self.beginning.elapsed()
+    }
+}
+
+async fn come<T>(waiting: &mut Waiting<T>) -> T {
+    match waiting {
+        Some(future) => {
+            let value = future.await;
+            *waiting = None;
+            value
+        }
+        None => pending().await,
+    }
+}
+
+async fn ended(live: Option<&Live>) -> Exit {
+    match live {
+        Some(live) => live.ended().await,
+        None => pending().await,
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline + Duration::from_millis(1)).await,
+        None => pending().await,
+    }
+}
+
+/// An error and all that it stems from, as one sentence.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

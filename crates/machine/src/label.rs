@@ -1,0 +1,160 @@
+//! The label that every sandbox of ours carries: what a new machine must know to take it over.
+
+use std::path::PathBuf;
+
+use noon_domain::{AppId, AppName, ProcessId, ProcessName, ReleaseId, Timestamp, Version};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::Error;
+
+/// What the process is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Part of a formation.
+    Formation,
+    /// A one-off, of which no one waits for the output: it outlives its caller.
+    Detached,
+    /// A one-off, a release phase or a build step with a caller at the other end.
+    Attended,
+}
+
+/// A process in words that outlive this machine's memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Which run this is.
+    pub process: ProcessId,
+    /// Whose.
+    pub app: AppId,
+    /// The app's name.
+    pub app_name: AppName,
+    /// Its place.
+    pub name: ProcessName,
+    /// What it is for.
+    pub role: Role,
+    /// Its release; a one-off's has no id.
+    pub release: Option<(Option<ReleaseId>, Version)>,
+    /// The command.
+    pub command: String,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// Its `$PORT`.
+    pub port: u16,
+    /// Whether the port is one of this machine, and not of a namespace of its own.
+    pub on_host: bool,
+    /// Its number on the way out to the world, if it has one.
+    pub egress: Option<u32>,
+    /// A directory of work that ends with it.
+    pub scratch: Option<PathBuf>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Written {
+    version: u32,
+    process: Uuid,
+    app: Uuid,
+    app_name: String,
+    name: String,
+    role: Role,
+    release_id: Option<Uuid>,
+    release_version: Option<u32>,
+    command: String,
+    started_at: i64,
+    port: u16,
+    on_host: bool,
+    egress: Option<u32>,
+    scratch: Option<PathBuf>,
+}
+
+const VERSION: u32 = 1;
+
+impl Label {
+    /// The label as the sandbox keeps it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let written = Written {
+            version: VERSION,
+            process: self.process.as_uuid(),
+            app: self.app.as_uuid(),
+            app_name: self.app_name.to_string(),
+            name: self.name.to_string(),
+            role: self.role,
+            release_id: self.release.and_then(|(id, _)| id).map(|id| id.as_uuid()),
+            release_version: self.release.map(|(_, version)| version.get()),
+            command: self.command.clone(),
+            started_at: self.started_at.as_micros(),
+            port: self.port,
+            on_host: self.on_host,
+            egress: self.egress,
+            scratch: self.scratch.clone(),
+        };
+        serde_json::to_vec(&written).expect("a label is plain data with text for keys")
+    }
+
+    /// Reads a label back.
+    ///
+    /// # Errors
+    /// [`Error::BadLabel`] when it is not one of ours.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let bad = |why: String| Error::BadLabel { why };
+        let written: Written = serde_json::from_slice(bytes).map_err(|e| bad(e.to_string()))?;
+        if written.version != VERSION {
+            return Err(bad(format!("it is of version {}", written.version)));
+        }
+        let release = written.release_version.map(|version| {
+            let id = written.release_id.map(ReleaseId::from_uuid);
+            (id, Version::new(version))
+        });
+        Ok(Self {
+            process: ProcessId::from_uuid(written.process),
+            app: AppId::from_uuid(written.app),
+            app_name: written
+                .app_name
+                .parse()
+                .map_err(|_| bad(written.app_name.clone()))?,
+            name: written
+                .name
+                .parse()
+                .map_err(|_| bad(written.name.clone()))?,
+            role: written.role,
+            release,
+            command: written.command,
+            started_at: Timestamp::from_micros(written.started_at),
+            port: written.port,
+            on_host: written.on_host,
+            egress: written.egress,
+            scratch: written.scratch,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_reads_back_as_it_was_written() {
+        let label = Label {
+            process: ProcessId::new(),
+            app: AppId::new(),
+            app_name: "demo".parse().unwrap(),
+            name: "web.1".parse().unwrap(),
+            role: Role::Formation,
+            release: Some((Some(ReleaseId::new()), Version::new(3))),
+            command: "run \"x\" ünï".to_owned(),
+            started_at: Timestamp::now(),
+            port: 5000,
+            on_host: false,
+            egress: Some(7),
+            scratch: Some("/tmp/x".into()),
+        };
+        assert_eq!(Label::from_bytes(&label.to_bytes()).unwrap(), label);
+    }
+
+    #[test]
+    fn what_is_no_label_of_ours_is_refused() {
+        for bytes in [&b""[..], b"{}", b"\xff", b"{\"version\":2}"] {
+            assert!(Label::from_bytes(bytes).is_err());
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The engine of this machine.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use noon_domain::{
+    AppId, BoxFuture, Engine, EngineError, Exit, Intent, Io, LayerId, Process, ProcessFilter,
+    ProcessSpec,
+};
+
+use crate::convergence::Convergence;
+use crate::house::House;
+use crate::label::Role;
+use crate::post::{Order, Post};
+use crate::rooms::Rooms;
+use crate::{Error, Hooks, SHIM, Settings};
+
+/// The engine of this machine. Dropping it leaves its processes running, to be adopted again.
+pub struct Machine {
+    pub(crate) house: Arc<House>,
+    pub(crate) rooms: Arc<Rooms>,
+}
+
+impl Machine {
+    /// Makes the machine ready to start processes; it takes none over yet.
+    ///
+    /// # Errors
+    /// [`Error::ShimProgram`] and [`Error::File`].
+    pub fn new(settings: Settings, hooks: Hooks) -> Result<Arc<Self>, Error> {
+        let dir = &settings.shims_dir;
+        std::fs::create_dir_all(dir).map_err(Error::file("create", dir))?;
+        let program = noon_sandbox::ShimProgram::from_bytes(SHIM).map_err(Error::ShimProgram)?;
+        Ok(Arc::new(Self {
+            house: House::new(settings, hooks, program),
+            rooms: Arc::default(),
+        }))
+    }
+
+    /// Ends the machine's work. With `keep_apps` the formation and the detached one-offs run on,
+    /// to be adopted; without, everything is stopped, with SIGTERM and grace, and the way out to
+    /// the world is taken down.
+    pub async fn shutdown(&self, keep_apps: bool) {
+        let stays = |post: &&Arc<Post>| keep_apps && post.identity.role != Role::Attended;
+        let posts = self.rooms.posts();
+        let leaving: Vec<_> = posts.iter().filter(|post| !stays(post)).collect();
+        leaving.iter().for_each(|post| post.order(Order::Retire));
+        for post in &leaving {
+            post.gone().await;
+        }
+        if !keep_apps {
+            self.house.all_closed().await;
+            let house = self.house.clone();
+            let _ = tokio::task::spawn_blocking(move || house.egress.close()).await;
+        }
+    }
+
+    pub(crate) fn layer_dir(&self, layer: &LayerId) -> PathBuf {
+        self.house.settings.layers_dir.join(layer.to_string())
+    }
+
+    fn restart_those(&self, app: AppId, which: &ProcessFilter) -> usize {
+        let posts = self.rooms.of(app).posts();
+        let by_name = matches!(which, ProcessFilter::Name(_));
+        let meant = |post: &&Arc<Post>| {
+            (by_name || post.identity.role == Role::Formation)
+                && which.matches(&post.identity.name)
+                && !post.view().is_leaving()
+        };
+        let meant: Vec<_> = posts.iter().filter(meant).collect();
+        meant.iter().for_each(|post| post.order(Order::Retire));
+        meant.len()
+    }
+}
+
+impl Engine for Machine {
+    fn converge<'a>(&'a self, intent: &'a Intent) -> BoxFuture<'a, Result<(), EngineError>> {
+        Box::pin(async move {
+            let room = self.rooms.of(intent.app);
+            let _turn = room.turn.lock().await;
+            Convergence::new(self, intent, room.clone()).run().await
+        })
+    }
+
+    fn observe(&self, app: AppId) -> BoxFuture<'_, Result<Vec<Process>, EngineError>> {
+        let posts = self.rooms.of(app).posts();
+        let processes = posts.iter().filter_map(|post| post.process()).collect();
+        Box::pin(std::future::ready(Ok(processes)))
+    }
+
+    fn run(&self, spec: ProcessSpec, io: Io) -> BoxFuture<'_, Result<Exit, EngineError>> {
+        Box::pin(self.run_once(spec, io))
+    }
+
+    fn restart<'a>(
+        &'a self,
+        app: AppId,
+        which: &'a ProcessFilter,
+    ) -> BoxFuture<'a, Result<usize, EngineError>> {
+        Box::pin(async move { Ok(self.restart_those(app, which)) })
+    }
+
+    fn changed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.house.changed.notified())
+    }
+}

@@ -1,0 +1,87 @@
+//! The platform's lines in an app's log, in Heroku's words.
+
+use noon_domain::{Exit, LogLine, LogSource, ProcessName, Timestamp};
+
+use crate::supervise::{Remark, Rules};
+
+/// The text of a remark about a process with this command.
+pub fn text(remark: Remark, command: &str, rules: &Rules) -> String {
+    match remark {
+        Remark::Starting => format!("Starting process with command `{command}`"),
+        Remark::Changed(from, to) => format!("State changed from {from} to {to}"),
+        Remark::Down(from) => format!("State changed from {from} to down"),
+        Remark::Stopping => "Stopping all processes with SIGTERM".to_owned(),
+        Remark::BootTimeout => boot_timeout(rules),
+        Remark::ExitTimeout => format!(
+            "Error R12 (Exit timeout) -> At least one process failed to exit within {} seconds of SIGTERM",
+            rules.grace.as_secs()
+        ),
+    }
+}
+
+fn boot_timeout(rules: &Rules) -> String {
+    format!(
+        "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within {} seconds of launch",
+        rules.boot_limit.as_secs()
+    )
+}
+
+/// The text of a process's end.
+pub fn exited(exit: Exit) -> String {
+    format!("Process exited with status {}", exit.code())
+}
+
+/// How a process ended, for the middle of a sentence.
+pub fn how(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exited with status {code}"),
+        Exit::Signal(signal) => format!("was ended by signal {signal}"),
+        Exit::TimedOut => "was stopped, for its time was up".to_owned(),
+    }
+}
+
+/// One line of the platform about a process.
+pub fn line(app: noon_domain::AppId, name: &ProcessName, text: String) -> LogLine {
+    LogLine {
+        app,
+        at: Timestamp::now(),
+        source: LogSource::Platform,
+        process: name.to_string(),
+        text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use noon_domain::ProcessState;
+
+    use super::*;
+
+    #[test]
+    fn remarks_read_as_users_of_heroku_know_them() {
+        let rules = Rules::default();
+        for (remark, expected) in [
+            (Remark::Starting, "Starting process with command `./run`"),
+            (
+                Remark::Changed(ProcessState::Starting, ProcessState::Up),
+                "State changed from starting to up",
+            ),
+            (
+                Remark::Down(ProcessState::Up),
+                "State changed from up to down",
+            ),
+            (Remark::Stopping, "Stopping all processes with SIGTERM"),
+            (
+                Remark::BootTimeout,
+                "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 60 seconds of launch",
+            ),
+            (
+                Remark::ExitTimeout,
+                "Error R12 (Exit timeout) -> At least one process failed to exit within 30 seconds of SIGTERM",
+            ),
+        ] {
+            assert_eq!(text(remark, "./run", &rules), expected);
+        }
+        assert_eq!(exited(Exit::Signal(15)), "Process exited with status 143");
+    }
+}
