@@ -4,7 +4,7 @@ use noon_domain::{AccessToken, Principal, Secret, Timestamp, TokenId, User, User
 use sha2::{Digest, Sha256};
 
 use crate::db::{all, one, run};
-use crate::error::not_found;
+use crate::error::{is_taken, not_found};
 use crate::row::Row;
 use crate::{Error, Store};
 
@@ -54,7 +54,7 @@ impl Store {
     /// Remembers a token by its digest.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such user.
+    /// [`Error::NotFound`] if there is no such user, [`Error::Taken`] if the token is remembered.
     pub async fn create_token(&self, new: &NewToken) -> Result<AccessToken, Error> {
         let token = AccessToken {
             id: TokenId::new(),
@@ -73,8 +73,16 @@ impl Store {
             .bind(token.created_at.as_micros())
             .bind(token.expires_at.map(Timestamp::as_micros));
         let mut conn = self.db.read().await?;
-        run(&mut conn, insert).await?;
-        Ok(token)
+        match run(&mut conn, insert).await {
+            Err(error) if is_taken(&error) => {
+                let name = token.description;
+                Err(Error::Taken {
+                    what: "token",
+                    name,
+                })
+            }
+            done => done.map(|_| token),
+        }
     }
 
     /// Who shows this token, or `None` if it proves nothing (any more).

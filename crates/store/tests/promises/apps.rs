@@ -121,8 +121,9 @@ promises! {
         let other = world.another("second").await;
         let (store, host) = (&world.store, "www.example.com".parse::<Hostname>().unwrap());
         let domain = store.add_domain(world.app.id, &host).await.unwrap();
-        assert_eq!(store.domains(world.app.id).await.unwrap(), [domain.clone()]);
-        assert_eq!(store.all_domains().await.unwrap(), [domain]);
+        let domains = vec![domain];
+        assert_eq!(store.domains(world.app.id).await.unwrap(), domains);
+        assert_eq!(store.all_domains().await.unwrap(), domains);
         assert!(store.domains(other.id).await.unwrap().is_empty());
         let twice = store.add_domain(other.id, &host).await;
         assert!(matches!(twice, Err(Error::Taken { what: "domain", .. })));

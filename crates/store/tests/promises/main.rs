@@ -13,6 +13,7 @@ mod apps;
 mod away;
 mod builds;
 mod config;
+mod crash;
 mod ledger;
 mod people;
 mod releases;

@@ -36,7 +36,10 @@ promises! {
         let made = world.store.create_token(&token(&world, "t0p", None)).await.unwrap();
         let shown = world.store.authenticate(&secret("t0p")).await.unwrap().unwrap();
         assert_eq!((shown.user, shown.token), (world.user.clone(), made.id));
-        assert_eq!(world.store.tokens(world.user.id).await.unwrap(), [made.clone()]);
+        let tokens = world.store.tokens(world.user.id).await.unwrap();
+        assert_eq!(tokens.as_slice(), std::slice::from_ref(&made));
+        let twice = world.store.create_token(&token(&world, "t0p", None)).await;
+        assert!(matches!(twice, Err(Error::Taken { what: "token", .. })));
         assert_eq!(world.store.authenticate(&secret("t0")).await.unwrap(), None);
         world.store.revoke_token(made.id).await.unwrap();
         assert_eq!(world.store.authenticate(&secret("t0p")).await.unwrap(), None);

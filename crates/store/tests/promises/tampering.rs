@@ -2,6 +2,8 @@
 
 use noon_domain::Version;
 use noon_store::{Break, BrokenChain, ChainReport, Error};
+use sha2::{Digest, Sha256};
+use sqlx::Row;
 
 use crate::backend::Backend;
 use crate::promises;
@@ -97,7 +99,7 @@ promises! {
         assert_eq!(verdict(&world).await, (3, altered("the value of C")));
     }
 
-    async fn a_removed_entry_is_named_and_nothing_is_appended_after_it(db: &Backend) {
+    async fn a_removed_entry_is_named(db: &Backend) {
         let world = world(db).await;
         remove(db, 3).await;
         assert_eq!(verdict(&world).await, (3, Break::Missing));
@@ -133,6 +135,23 @@ promises! {
         assert_eq!(verdict(&world).await, (2, Break::OutOfOrder));
     }
 
+    async fn a_newest_entry_forged_with_all_its_hashes_is_named_for_want_of_the_key(db: &Backend) {
+        let world = world(db).await;
+        let sql = "SELECT id, by_id, created_at, config_digest, previous, hash FROM releases \
+            WHERE version = 4";
+        let row = &db.raw_rows(sql).await[0];
+        assert_eq!(hash(&world, row, "+A +B"), row.get::<Vec<u8>, _>("hash"), "no true forger");
+        let forged = hash(&world, row, "+C");
+        let forged: String = forged.iter().map(|byte| format!("{byte:02x}")).collect();
+        let bytes = match db.is_sqlite() {
+            true => format!("x'{forged}'"),
+            false => format!("decode('{forged}', 'hex')"),
+        };
+        let sql = format!("UPDATE releases SET detail = '+C', hash = {bytes} WHERE version = 4");
+        db.raw_sql(&sql).await.unwrap();
+        assert_eq!(verdict(&world).await, (4, altered("the app's seal on it")));
+    }
+
     async fn a_ledger_that_is_another_apps_is_named(db: &Backend) {
         let world = world(db).await;
         let other = world.another("second").await;
@@ -144,6 +163,32 @@ promises! {
         db.raw_sql(&sql).await.unwrap();
         assert_eq!(verdict(&world).await, (1, altered("the entry")));
     }
+}
+
+/// The hash of the fourth entry with another detail, as anyone can take it who can read this.
+fn hash(world: &World, row: &sqlx::any::AnyRow, detail: &str) -> Vec<u8> {
+    let id = |column: &str| row.get::<String, _>(column).parse::<uuid::Uuid>().unwrap();
+    let words = detail.replace('+', "").replace(' ', ", ");
+    let fields: [Vec<u8>; 12] = [
+        b"noon 1: ledger entry".to_vec(),
+        row.get("previous"),
+        world.app.id.as_uuid().as_bytes().to_vec(),
+        4_u32.to_be_bytes().to_vec(),
+        id("id").as_bytes().to_vec(),
+        vec![],
+        b"configured".to_vec(),
+        detail.as_bytes().to_vec(),
+        format!("Set {words} config vars").into_bytes(),
+        id("by_id").as_bytes().to_vec(),
+        row.get::<i64, _>("created_at").to_be_bytes().to_vec(),
+        row.get("config_digest"),
+    ];
+    let mut hash = Sha256::new();
+    for field in fields {
+        hash.update((field.len() as u64).to_be_bytes());
+        hash.update(field);
+    }
+    hash.finalize().to_vec()
 }
 
 async fn remove(db: &Backend, version: u32) {
