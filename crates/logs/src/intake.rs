@@ -84,17 +84,39 @@ impl Intake {
 
     /// Reads once and keeps every line that was ended, and at the end also the last.
     pub(crate) fn read(&mut self, buffer: &mut [u8], rings: &mut Rings) -> Got {
-        match rustix::io::read(&self.pipe.fd, &mut *buffer) {
-            Ok(count @ 1..) => {
-                self.keep(&buffer[..count], rings);
-                Got::Bytes(count)
-            }
+        let got = match rings.of(self.pipe.app) {
+            Some(ring) => self.read_into(buffer, ring),
+            // A destroyed app's: it goes nowhere, but the process is not held up.
+            None => rustix::io::read(&self.pipe.fd, buffer),
+        };
+        match got {
+            Ok(count @ 1..) => Got::Bytes(count),
             Err(Errno::AGAIN | Errno::INTR) => Got::Nothing,
             Ok(0) | Err(_) => {
                 self.flush(Flags::NO_NEWLINE, rings);
                 Got::End
             }
         }
+    }
+
+    /// Reads and keeps. What waits in the pipe is noted before it is read, and no more is read: a
+    /// kill may come between any two instructions, and the next collector then knows how much
+    /// this one may have taken with it.
+    fn read_into(&mut self, buffer: &mut [u8], ring: &mut Ring) -> rustix::io::Result<usize> {
+        let waiting = rustix::io::ioctl_fionread(&self.pipe.fd).unwrap_or(0);
+        let waiting = usize::try_from(waiting)
+            .unwrap_or(buffer.len())
+            .min(buffer.len());
+        let most = if waiting == 0 { buffer.len() } else { waiting };
+        let before = ring.in_flight();
+        ring.set_in_flight(before + waiting as u64);
+        let got = rustix::io::read(&self.pipe.fd, &mut buffer[..most]);
+        let mut splitter = std::mem::take(&mut self.splitter);
+        let others = before.saturating_sub(splitter.open().len() as u64);
+        self.split(&mut splitter, &buffer[..got.unwrap_or(0)], ring);
+        ring.set_in_flight(others + splitter.open().len() as u64);
+        self.splitter = splitter;
+        got
     }
 
     /// Keeps the line that is still open, and says by `flag` why it has no end.
@@ -107,20 +129,6 @@ impl Intake {
             ring.append(&self.entry(Timestamp::now(), flag, &open));
             ring.set_in_flight(ring.in_flight().saturating_sub(open.len() as u64));
         }
-    }
-
-    fn keep(&mut self, bytes: &[u8], rings: &mut Rings) {
-        let Some(ring) = rings.of(self.pipe.app) else {
-            return;
-        };
-        let mut splitter = std::mem::take(&mut self.splitter);
-        let others = ring
-            .in_flight()
-            .saturating_sub(splitter.open().len() as u64);
-        ring.set_in_flight(ring.in_flight() + bytes.len() as u64);
-        self.split(&mut splitter, bytes, ring);
-        ring.set_in_flight(others + splitter.open().len() as u64);
-        self.splitter = splitter;
     }
 
     fn split(&self, splitter: &mut Splitter, bytes: &[u8], ring: &mut Ring) {

@@ -24,8 +24,8 @@ pub(crate) fn undelivered(lost: u64, since: Timestamp) -> String {
 /// What the collector had taken and not yet kept when it was killed.
 pub(crate) fn in_flight(bytes: u64) -> String {
     format!(
-        "Error L13 (Local delivery error) -> The log collector was killed and lost {bytes} bytes \
-         of output that it had read."
+        "Error L13 (Local delivery error) -> The log collector was killed and may have lost up \
+         to {bytes} bytes of output."
     )
 }
 

@@ -17,6 +17,8 @@ use crate::split::MAX_LINE_BYTES;
 
 /// The smallest segment that holds the longest line.
 const LEAST: u64 = (HEADER + MAX_FRAME).next_multiple_of(4096) as u64;
+/// Room for the line that tells of a trouble, and some more.
+const AMPLE: usize = 4096;
 /// How long to wait until the disk is asked for room again.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -91,6 +93,7 @@ struct Trouble {
 pub(crate) struct Ring {
     dir: PathBuf,
     size: RingSize,
+    is_open: bool,
     current: Option<Segment>,
     older: VecDeque<(PathBuf, u64)>,
     next: u64,
@@ -99,25 +102,35 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    /// Opens a ring, mends what a kill or a crash left, and says in the stream what it cost.
-    pub(crate) fn open(dir: &Path, size: RingSize) -> io::Result<Self> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)?;
-        remove_drafts(dir)?;
-        let mut ring = Self {
-            dir: dir.to_owned(),
+    /// A ring in a directory, which is opened when it is first needed.
+    pub(crate) fn new(dir: PathBuf, size: RingSize) -> Self {
+        Self {
+            dir,
             size: size.sound(),
+            is_open: false,
             current: None,
             older: VecDeque::new(),
             next: 1,
             in_flight: 0,
             trouble: None,
-        };
-        let found = ring.recover()?;
-        ring.own_up(&found);
-        Ok(ring)
+        }
+    }
+
+    /// Opens the ring, mends what a kill or a crash left, and says in the stream what it cost.
+    fn ensure_open(&mut self) -> io::Result<()> {
+        if self.is_open {
+            return Ok(());
+        }
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.dir)?;
+        remove_drafts(&self.dir)?;
+        self.older.clear();
+        let found = self.recover()?;
+        self.is_open = true;
+        self.own_up(&found);
+        Ok(())
     }
 
     fn recover(&mut self) -> io::Result<Found> {
@@ -157,20 +170,25 @@ impl Ring {
 
     /// Appends a line, or counts it as lost if the disk has no room. Never waits.
     pub(crate) fn append(&mut self, entry: &Entry<'_>) {
-        let room = entry.numbered(0).size();
         if self.trouble.is_some() && !self.is_over() {
             return self.lose();
         }
-        if !self.has_room(room) && !self.rotate() {
+        if !self.provide(entry.numbered(0).size()) {
             return self.lose();
         }
-        self.put(entry);
+        if let Some(segment) = &mut self.current {
+            segment.append(&entry.numbered(segment.next()));
+            self.next = segment.next();
+        }
     }
 
     /// Notes how many bytes were read from this app's pipes and are not yet kept, so that a kill
     /// can be owned up to.
     pub(crate) fn set_in_flight(&mut self, bytes: u64) {
         if bytes != self.in_flight {
+            if self.current.is_none() && self.trouble.is_none() {
+                self.provide(0);
+            }
             self.in_flight = bytes;
             if let Some(segment) = &mut self.current {
                 segment.set_in_flight(bytes);
@@ -185,6 +203,7 @@ impl Ring {
 
     /// Removes the ring with all its files.
     pub(crate) fn remove(mut self) -> io::Result<()> {
+        self.ensure_open()?;
         if let Some(segment) = self.current.take() {
             segment.close(Ending::Removed);
         }
@@ -207,27 +226,28 @@ impl Ring {
             .is_some_and(|segment| segment.has_room(bytes))
     }
 
-    fn put(&mut self, entry: &Entry<'_>) {
-        if let Some(segment) = &mut self.current {
-            segment.append(&entry.numbered(segment.next()));
-            self.next = segment.next();
+    /// Sees to it that there is room; says whether there is.
+    fn provide(&mut self, bytes: usize) -> bool {
+        if self.has_room(bytes) {
+            return true;
         }
+        let provided = self.try_provide(bytes);
+        if let Err(error) = &provided {
+            self.note_trouble(error);
+        }
+        provided.is_ok()
     }
 
-    /// Puts a fresh segment behind the current one; says whether there is one now.
-    fn rotate(&mut self) -> bool {
-        match self.fresh() {
-            Ok(segment) => {
-                self.follow_with(segment);
-                true
-            }
-            Err(error) => {
-                self.note_trouble(&error);
-                false
-            }
+    fn try_provide(&mut self, bytes: usize) -> io::Result<()> {
+        self.ensure_open()?;
+        if !self.has_room(bytes) {
+            let segment = self.fresh()?;
+            self.follow_with(segment);
         }
+        Ok(())
     }
 
+    /// Puts a fresh segment behind the current one.
     fn follow_with(&mut self, mut segment: Segment) {
         segment.set_in_flight(self.in_flight);
         if let Some(full) = self.current.replace(segment) {
@@ -305,7 +325,7 @@ impl Ring {
         {
             return false;
         }
-        if !self.rotate() {
+        if !self.provide(AMPLE) {
             return false;
         }
         if let Some(trouble) = self.trouble.take() {

@@ -42,20 +42,13 @@ impl Rings {
         })
     }
 
-    /// The ring of an app; `None` if the app is gone or its directory cannot be made.
+    /// The ring of an app; `None` if the app is gone.
     pub(crate) fn of(&mut self, app: AppId) -> Option<&mut Ring> {
         if self.forgotten.contains(&app) {
             return None;
         }
-        if !self.rings.contains_key(&app) {
-            let ring = Ring::open(&self.dir.join(app.to_string()), self.size)
-                .inspect_err(
-                    |error| tracing::error!(%app, %error, "the app's log cannot be opened"),
-                )
-                .ok()?;
-            self.rings.insert(app, ring);
-        }
-        self.rings.get_mut(&app)
+        let ring = || Ring::new(self.dir.join(app.to_string()), self.size);
+        Some(self.rings.entry(app).or_insert_with(ring))
     }
 
     /// Keeps a line of the platform.
@@ -74,10 +67,8 @@ impl Rings {
 
     /// Removes an app's ring, for ever: identities of apps are never used twice.
     pub(crate) fn forget(&mut self, app: AppId) {
-        let removed = match self.of(app) {
-            Some(_) => self.rings.remove(&app).map_or(Ok(()), Ring::remove),
-            None => Ok(()),
-        };
+        self.of(app);
+        let removed = self.rings.remove(&app).map_or(Ok(()), Ring::remove);
         if let Err(error) = removed {
             tracing::warn!(%app, %error, "the log of a destroyed app could not be removed");
         }

@@ -145,27 +145,31 @@ fn a_kill_tears_no_frame_loses_nothing_kept_and_gives_no_number_twice() {
         assert!(was.is_none_or(|text| text == record.text));
     }
     assert!(kept.is_empty(), "{} kept lines are gone", kept.len());
-    let (mut next, mut said, mut missing, mut torn) = (0, 0, 0, 0);
+    let (mut next, mut said, mut missing, mut torn) = (0, 0, 0i64, 0);
     for record in &records {
         let text = String::from_utf8(record.text.clone()).unwrap();
         if text.starts_with("Error L13") {
-            said += number_before(&text, "bytes");
+            said += i64::try_from(number_before(&text, "bytes")).unwrap();
         } else if let Some(rest) = text.strip_prefix('<') {
             let number: u32 = rest[..6].parse().unwrap();
             assert_eq!(text, whole(number), "a line is whole");
             assert!(number >= next, "{number} stands twice or out of order");
             missing += (next..number)
-                .map(|it| whole(it).len() as u64 + 1)
-                .sum::<u64>();
+                .map(|it| whole(it).len() as i64 + 1)
+                .sum::<i64>();
             next = number + 1;
         } else {
             // The head of this line was read by a collector that was killed with it.
             torn += 1;
-            missing -= (text.len() as u64 + 1).min(missing);
+            missing -= text.len() as i64 + 1;
         }
         assert_eq!(record.flags, Flags::NONE);
     }
     eprintln!("{said} bytes said to be lost, {missing} missing, {torn} heads lost");
+    assert!(
+        missing <= said,
+        "{missing} bytes are missing, {said} are owned up to"
+    );
     assert!(torn <= KILLS);
 }
 

@@ -25,20 +25,20 @@ fn lines_wait_for_a_collector_and_every_other_one_is_counted_at_its_place() {
     sink(line(app, "router", "afterwards"));
     assert!(client.flush(Duration::from_secs(60)));
     let said = texts(&house.all(app));
-    let (last, lines) = said.split_last().unwrap();
-    let (notice, lines) = lines.split_last().unwrap();
+    let (last, said) = said.split_last().unwrap();
     assert_eq!(last, "afterwards");
-    assert!(
-        notice.starts_with("Error L13 (Local delivery error) -> "),
-        "{notice}"
-    );
-    assert_eq!(
-        number_before(notice, "messages") + lines.len() as u64,
-        LINES
-    );
-    for (at, text) in lines.iter().enumerate() {
-        assert_eq!(*text, at.to_string());
+    let (mut next, mut notices) = (0, 0);
+    for text in said {
+        if text.starts_with("Error L13 (Local delivery error) -> ") {
+            next += number_before(text, "messages");
+            notices += 1;
+        } else {
+            assert_eq!(*text, next.to_string());
+            next += 1;
+        }
     }
+    assert_eq!(next, LINES);
+    assert!((1..=3).contains(&notices));
     assert_eq!(texts(&house.all(quiet)), ["only one"]);
 }
 
