@@ -1,0 +1,254 @@
+//! What the pusher reads: lines in Heroku's manner, and nothing that could play tricks on a terminal.
+
+use std::iter::Peekable;
+use std::str::Chars;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use noon_domain::{OutputFn, Stream};
+
+use crate::builder::OutputLine;
+
+/// The most characters of one line that are passed on.
+const MAX_LINE: usize = 4096;
+/// The most lines of steps that one build passes on.
+const MAX_LINES: usize = 50_000;
+
+/// Writes the output of one build.
+#[derive(Clone)]
+pub(crate) struct Reporter(Arc<Mutex<Sink>>);
+
+struct Sink {
+    out: OutputLine,
+    lines: usize,
+    pending: [Vec<u8>; 2],
+    disk_was_full: bool,
+}
+
+impl Reporter {
+    pub(crate) fn new(out: OutputLine) -> Self {
+        Self(Arc::new(Mutex::new(Sink {
+            out,
+            lines: 0,
+            pending: Default::default(),
+            disk_was_full: false,
+        })))
+    }
+
+    /// A headline.
+    pub(crate) fn step(&self, text: &str) {
+        (self.sink().out)(&format!("-----> {text}"));
+    }
+
+    /// A line below a headline.
+    pub(crate) fn detail(&self, text: &str) {
+        (self.sink().out)(&format!("       {text}"));
+    }
+
+    /// A warning.
+    pub(crate) fn warn(&self, text: &str) {
+        (self.sink().out)(&format!(" !     {text}"));
+    }
+
+    /// Takes what a step prints, as it comes.
+    pub(crate) fn capture(&self) -> OutputFn {
+        let reporter = self.clone();
+        Box::new(move |stream, bytes| reporter.sink().take(stream, bytes))
+    }
+
+    /// Ends a step's output: passes on what had no newline, and tells whether the step complained
+    /// of a full disk.
+    pub(crate) fn end_capture(&self) -> bool {
+        let mut sink = self.sink();
+        for index in 0..2 {
+            let rest = std::mem::take(&mut sink.pending[index]);
+            if !rest.is_empty() {
+                sink.line(&rest);
+            }
+        }
+        std::mem::take(&mut sink.disk_was_full)
+    }
+
+    fn sink(&self) -> MutexGuard<'_, Sink> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink {
+    fn take(&mut self, stream: Stream, bytes: &[u8]) {
+        let index = usize::from(stream == Stream::Stderr);
+        for part in bytes.split_inclusive(|b| *b == b'\n') {
+            self.pending[index].extend_from_slice(part);
+            let full = self.pending[index].len() > 4 * MAX_LINE;
+            if part.ends_with(b"\n") || full {
+                let line = std::mem::take(&mut self.pending[index]);
+                self.line(&line);
+            }
+        }
+    }
+
+    fn line(&mut self, raw: &[u8]) {
+        self.lines += 1;
+        if self.lines > MAX_LINES {
+            if self.lines == MAX_LINES + 1 {
+                (self.out)(" !     Output is cut here: a build shows 50000 lines");
+            }
+            return;
+        }
+        let text = clean(raw);
+        self.disk_was_full |= text.contains("No space left on device") || text.contains("ENOSPC");
+        (self.out)(format!("       {text}").trim_end());
+    }
+}
+
+/// One line as a terminal may safely show it: colours stay, all other control sequences go, and of
+/// a line that was rewritten in place only the last state is left.
+pub(crate) fn clean(raw: &[u8]) -> String {
+    let text = String::from_utf8_lossy(raw);
+    let text = text.trim_end_matches(['\n', '\r']);
+    let last = text
+        .rsplit('\r')
+        .find(|part| !part.is_empty())
+        .unwrap_or("");
+    let mut cleaned = String::with_capacity(last.len());
+    let (mut chars, mut coloured) = (last.chars().peekable(), false);
+    for _ in 0..MAX_LINE {
+        match chars.next() {
+            None => break,
+            Some('\x1b') => {
+                if let Some(colour) = colour(&mut chars) {
+                    cleaned.push_str(&colour);
+                    coloured = !matches!(colour.as_str(), "\x1b[m" | "\x1b[0m");
+                }
+            }
+            Some(c) if c == '\t' || !is_unsafe(c) => cleaned.push(c),
+            Some(_) => {}
+        }
+    }
+    if chars.peek().is_some() {
+        cleaned.push('…');
+    }
+    if coloured {
+        cleaned.push_str("\x1b[0m");
+    }
+    cleaned
+}
+
+/// Reads the sequence after an escape; gives it back if it is only a colour.
+fn colour(chars: &mut Peekable<Chars<'_>>) -> Option<String> {
+    match chars.next()? {
+        '[' => {
+            let mut params = String::new();
+            loop {
+                match chars.next()? {
+                    'm' if params.len() <= 32 && params.chars().all(is_colour_param) => {
+                        return Some(format!("\x1b[{params}m"));
+                    }
+                    '\x40'..='\x7e' => return None,
+                    other => params.push(other),
+                }
+            }
+        }
+        // Strings to the terminal itself, such as titles and links, up to their end.
+        ']' | 'P' | 'X' | '^' | '_' => {
+            while let Some(c) = chars.next() {
+                if c == '\x07' || (c == '\x1b' && chars.next_if_eq(&'\\').is_some()) {
+                    break;
+                }
+            }
+            None
+        }
+        ' '..='/' => {
+            while chars.next_if(|c| (' '..='/').contains(c)).is_some() {}
+            chars.next();
+            None
+        }
+        _ => None,
+    }
+}
+
+fn is_colour_param(c: char) -> bool {
+    c.is_ascii_digit() || c == ';' || c == ':'
+}
+
+/// Controls of either set, and the marks that turn the direction of text.
+fn is_unsafe(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn only_colours_are_left_of_control_sequences() {
+        for (raw, expected) in [
+            ("plain\ttext\r\n", "plain\ttext"),
+            ("\x1b[31mred\x1b[0m", "\x1b[31mred\x1b[0m"),
+            ("\x1b[1;31mopen", "\x1b[1;31mopen\x1b[0m"),
+            ("a\x1b[2Jb\x1b[10;10Hc", "abc"),
+            ("a\x1b]0;title\x07b", "ab"),
+            ("a\x1b]8;;http://x\x1b\\b", "ab"),
+            ("a\x1bPpayload\x1b\\b", "ab"),
+            ("a\x1b(Bb\x1bcd", "abd"),
+            ("10%\r50%\r100%\r\n", "100%"),
+            ("bell\x07 back\x08 del\x7f nul\0", "bell back del nul"),
+            ("c1 \u{9b}31m", "c1 31m"),
+            ("bidi \u{202e}x", "bidi x"),
+            ("cut \x1b[3", "cut "),
+            ("a\x1b[?25lb", "ab"),
+        ] {
+            assert_eq!(clean(raw.as_bytes()), expected, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn lines_are_cut_whole_from_both_streams_and_bounded() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let seen = lines.clone();
+        let reporter = Reporter::new(Box::new(move |line| {
+            seen.lock().unwrap().push(line.to_owned())
+        }));
+        let mut take = reporter.capture();
+        take(Stream::Stdout, b"one\ntw");
+        take(Stream::Stderr, b"err: No space left on device\n");
+        take(Stream::Stdout, b"o\nthree");
+        take(Stream::Stderr, "x".repeat(100_000).as_bytes());
+        assert!(reporter.end_capture());
+        assert!(!reporter.end_capture());
+        let lines = lines.lock().unwrap();
+        let starts = [
+            "       one",
+            "       err: No",
+            "       two",
+            "       xxx",
+            "       three",
+        ];
+        for start in starts {
+            assert!(
+                lines.iter().any(|l| l.starts_with(start)),
+                "{start} in {lines:?}"
+            );
+        }
+        assert!(lines.iter().all(|l| l.chars().count() <= MAX_LINE + 8));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_a_step_prints_reaches_the_terminal_as_control(
+            raw in proptest::collection::vec(prop_oneof![any::<u8>(), Just(0x1b), Just(b'['), Just(b'm')], 0..300)
+        ) {
+            let shown = clean(&raw);
+            let mut rest = shown.as_str();
+            while let Some(at) = rest.find('\x1b') {
+                let after = &rest[at + 1..];
+                prop_assert!(after.starts_with('['));
+                let end = after.find('m').unwrap();
+                prop_assert!(after[1..end].chars().all(is_colour_param));
+                rest = &after[end..];
+            }
+            prop_assert!(!shown.chars().any(|c| c != '\x1b' && c != '\t' && is_unsafe(c)));
+        }
+    }
+}
