@@ -1,14 +1,20 @@
 //! A connection to one shim.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use crate::{Ended, Error};
+use crate::codec::Reader;
+use crate::sys::{file, socket};
+use crate::{Ended, Error, protocol};
+
+/// How long a shim may take to answer, in seconds.
+const PATIENCE: i64 = 10;
 
 /// A connection to the shim of one process. Calls block for a moment at most.
 #[derive(Debug)]
 pub struct Shim {
+    connection: OwnedFd,
     life: OwnedFd,
 }
 
@@ -27,49 +33,122 @@ pub struct Status {
     pub ended: Option<Ended>,
 }
 
-fn later() -> Error {
-    Error::Shim(io::Error::from(io::ErrorKind::Unsupported))
-}
-
 impl Shim {
     /// Connects to the shim of `dir`; [`Error::Gone`] when nobody listens there.
     pub fn connect(dir: &Path) -> Result<Self, Error> {
-        Err(Error::Gone(dir.to_owned()))
+        let connection = reach(dir).map_err(|source| match source.raw_os_error() {
+            Some(libc::ENOENT | libc::ENOTDIR | libc::ECONNREFUSED) => Error::Gone(dir.to_owned()),
+            _ => Error::Talk {
+                act: "connect",
+                source,
+            },
+        })?;
+        socket::set_patience(connection.as_fd(), PATIENCE);
+        let mut fds = ask(
+            &connection,
+            "connect",
+            &protocol::plain(protocol::STATUS),
+            |_| Ok(()),
+        )?
+        .1;
+        match fds.pop() {
+            Some(life) => Ok(Self { connection, life }),
+            None => Err(missing("connect")),
+        }
+    }
+
+    /// The connection over which the process was launched.
+    pub(crate) fn launched(connection: OwnedFd, life: OwnedFd) -> Self {
+        socket::set_patience(connection.as_fd(), PATIENCE);
+        Self { connection, life }
     }
 
     /// Asks how the process is.
     pub fn status(&mut self) -> Result<Status, Error> {
-        Err(later())
+        let request = protocol::plain(protocol::STATUS);
+        Ok(ask(
+            &self.connection,
+            "tell its status",
+            &request,
+            protocol::read_status,
+        )?
+        .0)
     }
 
-    /// Gives the read end of the output pipe; the shim keeps its own.
+    /// Gives the read end of the output pipe; the shim keeps its own. Refused where there is none.
     pub fn output(&mut self) -> Result<OwnedFd, Error> {
-        Err(later())
+        self.descriptor("give the output pipe", protocol::OUTPUT)
     }
 
-    /// Gives the network namespace of the process.
+    /// Gives the network namespace of the process. Refused once the process has ended.
     pub fn netns(&mut self) -> Result<OwnedFd, Error> {
-        Err(later())
+        self.descriptor("give the network namespace", protocol::NETNS)
     }
 
-    /// Sends a signal to every process inside the walls.
+    /// Sends a signal to every process inside the walls; none are left to tell once it has ended.
     pub fn signal(&mut self, signal: i32) -> Result<(), Error> {
-        let _ = signal;
-        Err(later())
+        let request = protocol::signal(signal);
+        ask(&self.connection, "send a signal", &request, |_| Ok(())).map(drop)
     }
 
     /// Ends everything inside the walls, at once.
     pub fn kill(&mut self) -> Result<(), Error> {
-        Err(later())
+        let request = protocol::plain(protocol::KILL);
+        ask(&self.connection, "end the process", &request, |_| Ok(())).map(drop)
     }
 
-    /// A descriptor that becomes readable when the process has ended or the shim has died; never read from it.
+    /// A descriptor that becomes readable when the process has ended or the shim has died.
+    ///
+    /// Never read from it: it stays readable for all who wait.
     pub fn wait_fd(&self) -> BorrowedFd<'_> {
         self.life.as_fd()
     }
 
-    /// Tells the shim that the end was taken note of, so that it may leave.
+    /// Tells the shim that the end was taken note of, so that it may leave. Refused before the end.
     pub fn dismiss(self) -> Result<(), Error> {
-        Err(later())
+        let request = protocol::plain(protocol::DISMISS);
+        ask(&self.connection, "leave", &request, |_| Ok(())).map(drop)
+    }
+
+    fn descriptor(&mut self, act: &'static str, verb: u8) -> Result<OwnedFd, Error> {
+        let mut fds = ask(&self.connection, act, &protocol::plain(verb), |_| Ok(()))?.1;
+        fds.pop().ok_or_else(|| missing(act))
+    }
+}
+
+fn missing(act: &'static str) -> Error {
+    Error::Talk {
+        act,
+        source: io::Error::from(io::ErrorKind::InvalidData),
+    }
+}
+
+/// The path goes through the directory's descriptor: it may be longer than a socket's address.
+fn reach(dir: &Path) -> io::Result<OwnedFd> {
+    let dir = file::open_dir(dir)?;
+    let name = protocol::SOCKET;
+    socket::connect(&format!("/proc/self/fd/{}/{name}", dir.as_raw_fd()))
+}
+
+/// One request, one answer.
+fn ask<T>(
+    connection: &OwnedFd,
+    act: &'static str,
+    request: &[u8],
+    read: impl FnOnce(Reader<'_>) -> io::Result<T>,
+) -> Result<(T, Vec<OwnedFd>), Error> {
+    let talk = |source| Error::Talk { act, source };
+    socket::send(connection.as_fd(), request, &[], 0).map_err(talk)?;
+    let mut answer = vec![0; protocol::LONGEST];
+    let (length, fds) = socket::receive(connection.as_fd(), &mut answer, 0).map_err(talk)?;
+    if length == 0 {
+        return Err(talk(io::Error::from(io::ErrorKind::UnexpectedEof)));
+    }
+    match protocol::open(&answer[..length]).map_err(talk)? {
+        (protocol::DONE, fields) => Ok((read(fields).map_err(talk)?, fds)),
+        (_, fields) => {
+            let reason = protocol::read_refusal(fields).map_err(talk)?.reason;
+            Err(Error::Refused { act, reason })
+        }
     }
 }

@@ -1,19 +1,48 @@
+//! The walls around one process, and the shim that keeps it (factor VI: processes share nothing).
+//!
+//! A launcher sends a [`Spec`] to a fresh shim, a tiny program of its own. The shim leaves the
+//! launcher behind, takes hold of the directories that the process may see, and forks init into
+//! namespaces of its own; init mounts, the app makes its network, and with no capability, no way
+//! to new privileges and an allow-list of system calls the command begins. From then on the shim
+//! waits: it holds the output pipe and the end, and answers whoever asks at `dir/sock`.
+//!
+//! Invariants:
+//! - The app survives its launcher; it never survives its shim: init is tied to the shim by the
+//!   kernel, and everything inside to init.
+//! - How a process ended is on disk before anyone is told.
+//! - Uid 0 inside the walls is never uid 0 outside.
+//! - What the app can write is never opened by a path: its files lie at `/app`, and the platform
+//!   holds descriptors taken before the app lived.
+//! - Nothing is left behind: mounts and namespaces die with their processes, cgroups are removed
+//!   by the shim or, after its death, by [`clear`].
+//!
+//! Deliberately absent: threads, an async runtime, restart and readiness (the machine's affair),
+//! the wiring of networks to the outside, and reading what the process prints.
 #![expect(
     unsafe_code,
-    reason = "walls are made of system calls; they all live in this crate"
+    reason = "walls are made of system calls; all of them live in this crate"
 )]
-//! The walls around one process (factor VI), and the shim that keeps it.
+
+mod cgroup;
+mod check;
 mod client;
+mod codec;
 mod ended;
+mod envelope;
 mod error;
 mod launch;
 mod netns;
 mod probe;
 mod program;
+mod protocol;
 mod pty;
 mod rootless;
+mod seccomp;
+#[doc(hidden)]
+pub mod shim;
 mod spec;
 mod stack;
+mod sys;
 
 pub use client::{Shim, Status};
 pub use ended::{Ended, read_exit};

@@ -1,26 +1,125 @@
-//! The shim program, kept ready to be run.
+//! The shim program, kept ready to be run, and the tree that all its processes stand on.
 
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// The embedded shim program, kept as a sealed file in memory and started from there. Cheap to share.
+use crate::sys::{file, fresh, socket};
+use crate::{Error, protocol};
+
+/// A kernel of 6.3 and later wants to be told that a file in memory is a program.
+const MFD_EXEC: u32 = 0x10;
+
+/// The embedded shim program, kept as a sealed file in memory and started from there.
+///
+/// It also keeps the stack's mounts, made once at the first launch and copied for each process.
 #[derive(Debug)]
 pub struct ShimProgram {
-    bytes: &'static [u8],
+    file: OwnedFd,
+    template: Mutex<Option<Arc<Template>>>,
+}
+
+/// The prepared mounts of the stack.
+#[derive(Debug)]
+pub(crate) struct Template {
+    /// The mount namespace to be copied.
+    pub(crate) namespace: OwnedFd,
+    /// A writable way to its root directory, for new mount points.
+    pub(crate) root: OwnedFd,
 }
 
 impl ShimProgram {
-    /// Keeps the program; fails when the kernel has no room for it.
+    /// Keeps the program; fails when it is empty or the kernel keeps no programs in memory.
     pub fn from_bytes(bytes: &'static [u8]) -> io::Result<Self> {
-        Ok(Self { bytes })
+        if bytes.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the shim program is empty",
+            ));
+        }
+        let file = memory_file(MFD_EXEC).or_else(|_| memory_file(0))?;
+        file::write_all(file.as_fd(), bytes)?;
+        seal(&file)?;
+        // Exec refuses a file that is open for writing, so only a read-only way to it is kept.
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let file = file::open_at(file::here(), &path, libc::O_RDONLY)?;
+        Ok(Self {
+            file,
+            template: Mutex::new(None),
+        })
     }
 
-    /// The size of the program in bytes.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
+    /// Starts the program with one end of a socket as its standard input.
+    pub(crate) fn start(&self) -> io::Result<(Child, OwnedFd)> {
+        let (ours, theirs) = socket::pair()?;
+        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let mut command = Command::new(path);
+        command
+            .env_clear()
+            .stdin(theirs)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Ok((command.spawn()?, ours))
     }
 
-    /// Whether the program is missing: no sandbox can be started then.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+    /// The mounts of the stack, made now if they have not been.
+    pub(crate) fn template(&self) -> Result<Arc<Template>, Error> {
+        let mut slot = self.template.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(template) = &*slot {
+            return Ok(Arc::clone(template));
+        }
+        let template = Arc::new(self.make_template()?);
+        *slot = Some(Arc::clone(&template));
+        Ok(template)
     }
+
+    fn make_template(&self) -> Result<Template, Error> {
+        let (mut child, connection) = self.start().map_err(Error::Shim)?;
+        let request = protocol::plain(protocol::TEMPLATE);
+        socket::send(connection.as_fd(), &request, &[], 0).map_err(Error::Shim)?;
+        let answer = first_answer(&connection);
+        child.wait().map_err(Error::Shim)?;
+        let mut fds = answer?.into_iter();
+        match (fds.next(), fds.next()) {
+            (Some(namespace), Some(root)) => Ok(Template { namespace, root }),
+            _ => Err(Error::Shim(io::Error::from(io::ErrorKind::InvalidData))),
+        }
+    }
+}
+
+/// Waits for a shim's first answer: the descriptors it gives, or the step at which it failed.
+pub(crate) fn first_answer(connection: &OwnedFd) -> Result<Vec<OwnedFd>, Error> {
+    let mut answer = vec![0; protocol::LONGEST];
+    let (length, fds) = socket::receive(connection.as_fd(), &mut answer, 0).map_err(Error::Shim)?;
+    if length == 0 {
+        return Err(Error::Shim(io::Error::from(io::ErrorKind::UnexpectedEof)));
+    }
+    match protocol::open(&answer[..length]).map_err(Error::Shim)? {
+        (protocol::DONE, _) => Ok(fds),
+        (_, fields) => {
+            let refusal = protocol::read_refusal(fields).map_err(Error::Shim)?;
+            let source = match refusal.errno {
+                Some(code) => io::Error::from_raw_os_error(code),
+                None => io::Error::other("the shim refused"),
+            };
+            Err(Error::Start {
+                step: refusal.reason,
+                source,
+            })
+        }
+    }
+}
+
+fn memory_file(extra: u32) -> io::Result<OwnedFd> {
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING | extra;
+    // SAFETY: the name is a C string.
+    fresh(unsafe { libc::memfd_create(c"noon-shim".as_ptr(), flags) }.into())
+}
+
+fn seal(file: &OwnedFd) -> io::Result<()> {
+    let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+    // SAFETY: F_ADD_SEALS takes a number.
+    crate::sys::check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) }.into())
+        .map(drop)
 }

@@ -1,2 +1,4 @@
-//! The shim: keeps one process inside its walls.
-fn main() {}
+//! The shim: keeps one process inside its walls. All it does is in the library.
+fn main() {
+    noon_sandbox::shim::run()
+}

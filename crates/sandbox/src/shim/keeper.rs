@@ -1,0 +1,282 @@
+//! What the shim does for the rest of its life: wait for the end, and answer.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+use crate::cgroup::Cgroup;
+use crate::ended::EXIT_FILE;
+use crate::sys::{file, process, socket};
+use crate::{Ended, Status, protocol};
+
+/// How long a shim waits after the end for someone to take note; the exit file stays.
+const LINGER: Duration = Duration::from_secs(600);
+/// More who ask at once are sent away.
+const MOST_CLIENTS: usize = 64;
+
+/// A started process and all that belongs to it.
+pub(super) struct Process {
+    pub(super) label: Vec<u8>,
+    pub(super) init: i32,
+    pub(super) pidfd: OwnedFd,
+    /// Where init tells the app's wait status.
+    pub(super) exit: OwnedFd,
+    /// Held open as long as the shim lives: init looks at its other end.
+    #[expect(dead_code, reason = "being open is all that it does")]
+    pub(super) tie: OwnedFd,
+    pub(super) directory: OwnedFd,
+    pub(super) proc: OwnedFd,
+    pub(super) listener: OwnedFd,
+    pub(super) cgroup: Cgroup,
+    pub(super) output: Option<OwnedFd>,
+}
+
+/// The shim at work.
+pub(super) struct Keeper {
+    process: Process,
+    started_at_micros: i64,
+    /// Both ends of a pipe into which nothing is written: it says by its end that we have one.
+    life: Option<(OwnedFd, OwnedFd)>,
+    ended: Option<(Ended, Instant)>,
+    killed: bool,
+    dismissed: bool,
+    clients: Vec<OwnedFd>,
+}
+
+/// An answer: words and descriptors.
+type Answer = (Vec<u8>, Vec<OwnedFd>);
+
+impl Keeper {
+    pub(super) fn new(process: Process) -> Self {
+        Self {
+            process,
+            started_at_micros: process::now_micros(),
+            life: None,
+            ended: None,
+            killed: false,
+            dismissed: false,
+            clients: Vec::new(),
+        }
+    }
+
+    /// Keeps the process to its end, and until someone has taken note of that.
+    pub(super) fn keep(mut self, launcher: OwnedFd) -> io::Result<()> {
+        let (read, write) = file::pipe()?;
+        let known = [read.as_raw_fd()];
+        self.life = Some((read, write));
+        // A launcher that died meanwhile does not end its process.
+        if socket::send(
+            launcher.as_fd(),
+            &protocol::plain(protocol::DONE),
+            &known,
+            0,
+        )
+        .is_ok()
+        {
+            self.clients.push(launcher);
+        }
+        while !self.may_leave() {
+            self.turn()?;
+        }
+        let _ = file::unlink_at(self.process.directory.as_fd(), protocol::SOCKET, 0);
+        Ok(())
+    }
+
+    fn may_leave(&self) -> bool {
+        match self.ended {
+            Some((_, at)) => self.dismissed || at.elapsed() >= LINGER,
+            None => false,
+        }
+    }
+
+    /// Waits for one thing to happen and does what it asks for.
+    fn turn(&mut self) -> io::Result<()> {
+        let mut set = vec![socket::readable(self.process.listener.as_fd())];
+        set.push(socket::readable(self.process.pidfd.as_fd()));
+        set.extend(
+            self.clients
+                .iter()
+                .map(|client| socket::readable(client.as_fd())),
+        );
+        if self.ended.is_some() {
+            set[1].fd = -1;
+        }
+        socket::poll(&mut set, if self.ended.is_some() { 1000 } else { -1 })?;
+        let asking: Vec<RawFd> = set[2..]
+            .iter()
+            .filter(|entry| entry.revents != 0)
+            .map(|entry| entry.fd)
+            .collect();
+        if set[1].revents != 0 {
+            self.end();
+        }
+        for fd in asking {
+            self.hear(fd);
+        }
+        if set[0].revents != 0 {
+            self.accept();
+        }
+        Ok(())
+    }
+
+    /// Takes note of the end: on disk first, then towards those who wait.
+    fn end(&mut self) {
+        let init = process::reap(self.process.init, 0).ok().flatten();
+        let mut status = [0; 4];
+        let app = match file::read(self.process.exit.as_fd(), &mut status) {
+            Ok(4) => Some(i32::from_le_bytes(status)),
+            _ => init.map(|(_, status)| status),
+        };
+        let ended = self.judge(app.unwrap_or(libc::SIGKILL));
+        self.process.cgroup.remove();
+        // A full disk must not keep the end from those who wait for it.
+        let _ = self.write_exit(ended);
+        self.ended = Some((ended, Instant::now()));
+        self.life = None;
+    }
+
+    fn judge(&self, status: i32) -> Ended {
+        let ended = match libc::WIFSIGNALED(status) {
+            true => Ended::Signal(libc::WTERMSIG(status)),
+            false => Ended::Code(libc::WEXITSTATUS(status)),
+        };
+        let by_kill = matches!(ended, Ended::Signal(libc::SIGKILL) | Ended::Code(137));
+        match by_kill && !self.killed && self.process.cgroup.out_of_memory_kills() > 0 {
+            true => Ended::OutOfMemory,
+            false => ended,
+        }
+    }
+
+    fn write_exit(&self, ended: Ended) -> io::Result<()> {
+        let at = self.process.directory.as_fd();
+        let fresh = "exit.new";
+        file::write_file(at, fresh, format!("{ended}\n").as_bytes())?;
+        file::sync(file::open_at(at, fresh, libc::O_RDONLY)?.as_fd())?;
+        file::rename_at(at, fresh, EXIT_FILE)?;
+        file::sync(at)
+    }
+
+    /// Only the platform's own user may ask.
+    fn accept(&mut self) {
+        let Ok(client) = socket::accept(self.process.listener.as_fd()) else {
+            return;
+        };
+        let known = socket::peer_uid(client.as_fd()).is_ok_and(|uid| uid == process::user());
+        if known && self.clients.len() < MOST_CLIENTS {
+            self.clients.push(client);
+        }
+    }
+
+    /// Answers one request; a client that has left or talks nonsense is let go.
+    fn hear(&mut self, fd: RawFd) {
+        let Some(index) = self
+            .clients
+            .iter()
+            .position(|client| client.as_raw_fd() == fd)
+        else {
+            return;
+        };
+        let client = self.clients.swap_remove(index);
+        let mut request = [0; 256];
+        let heard = socket::receive(client.as_fd(), &mut request, libc::MSG_DONTWAIT);
+        let Ok((length @ 1.., _)) = heard else { return };
+        let (words, fds) = self.answer(&request[..length]).unwrap_or_else(|error| {
+            (
+                protocol::refusal(&error.to_string(), error.raw_os_error()),
+                Vec::new(),
+            )
+        });
+        let fds: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+        if socket::send(client.as_fd(), &words, &fds, libc::MSG_DONTWAIT).is_ok() {
+            self.clients.push(client);
+        }
+    }
+
+    fn answer(&mut self, request: &[u8]) -> io::Result<Answer> {
+        let (verb, fields) = protocol::open(request)?;
+        let done = protocol::plain(protocol::DONE);
+        match verb {
+            protocol::STATUS => Ok((protocol::status(&self.status()), vec![self.watch()?])),
+            protocol::OUTPUT => Ok((done, vec![self.output()?])),
+            protocol::NETNS => Ok((done, vec![self.network()?])),
+            protocol::SIGNAL => {
+                let number = protocol::only_number(fields)? as i32;
+                self.signal(number).map(|()| (done, Vec::new()))
+            }
+            protocol::KILL => self.kill().map(|()| (done, Vec::new())),
+            protocol::DISMISS if self.ended.is_some() => {
+                self.dismissed = true;
+                Ok((done, Vec::new()))
+            }
+            protocol::DISMISS => Err(io::Error::other("the process has not ended")),
+            _ => Err(io::Error::other("this shim does not know that request")),
+        }
+    }
+
+    fn status(&self) -> Status {
+        let boot = file::read_knob(self.process.proc.as_fd(), "sys/kernel/random/boot_id");
+        Status {
+            label: self.process.label.clone(),
+            init_pid: self.process.init as u32,
+            started_at_micros: self.started_at_micros,
+            boot_id: boot.unwrap_or_default().trim().to_owned(),
+            ended: self.ended.map(|(ended, _)| ended),
+        }
+    }
+
+    /// A pipe that ends when the process does; after the end, one that has ended.
+    fn watch(&self) -> io::Result<OwnedFd> {
+        match &self.life {
+            Some((read, _)) => read.try_clone(),
+            None => file::pipe().map(|(read, _)| read),
+        }
+    }
+
+    fn output(&self) -> io::Result<OwnedFd> {
+        match &self.process.output {
+            Some(read) => read.try_clone(),
+            None => Err(io::Error::other(
+                "the process prints elsewhere than into a pipe",
+            )),
+        }
+    }
+
+    fn network(&self) -> io::Result<OwnedFd> {
+        // Not reaped, so that the number is still init's.
+        match self.ended {
+            Some(_) => Err(io::Error::other("the process has ended")),
+            None => {
+                let path = format!("{}/ns/net", self.process.init);
+                file::open_at(self.process.proc.as_fd(), &path, libc::O_RDONLY)
+            }
+        }
+    }
+
+    fn signal(&mut self, signal: i32) -> io::Result<()> {
+        match signal {
+            libc::SIGKILL => self.kill(),
+            libc::SIGSTOP | libc::SIGCHLD => Err(io::Error::other("this signal cannot be sent")),
+            _ if self.ended.is_some() => Ok(()),
+            _ => gone_is_fine(process::signal_fd(self.process.pidfd.as_fd(), signal)),
+        }
+    }
+
+    fn kill(&mut self) -> io::Result<()> {
+        if self.ended.is_some() {
+            return Ok(());
+        }
+        self.killed = true;
+        self.process.cgroup.kill();
+        gone_is_fine(process::signal_fd(
+            self.process.pidfd.as_fd(),
+            libc::SIGKILL,
+        ))
+    }
+}
+
+fn gone_is_fine(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+        done => done,
+    }
+}

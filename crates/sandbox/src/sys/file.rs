@@ -1,0 +1,214 @@
+//! Files, directories and pipes.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::{again, check, cstring, errno, fresh};
+
+/// The directory that relative paths start from.
+pub(crate) fn here() -> BorrowedFd<'static> {
+    // SAFETY: AT_FDCWD is not a descriptor that could be closed; the calls below know it.
+    unsafe { BorrowedFd::borrow_raw(libc::AT_FDCWD) }
+}
+
+/// Opens a path below `at`, close-on-exec.
+pub(crate) fn open_at(at: BorrowedFd<'_>, path: &str, flags: i32) -> io::Result<OwnedFd> {
+    let path = cstring(path)?;
+    // SAFETY: the path is a live C string.
+    let fd = unsafe {
+        libc::openat(
+            at.as_raw_fd(),
+            path.as_ptr(),
+            flags | libc::O_CLOEXEC,
+            0o644,
+        )
+    };
+    fresh(fd.into())
+}
+
+/// Opens a directory as a place to start from.
+pub(crate) fn open_dir(path: &Path) -> io::Result<OwnedFd> {
+    let path = cstring(path.as_os_str().as_bytes())?;
+    let flags = libc::O_DIRECTORY | libc::O_RDONLY | libc::O_CLOEXEC;
+    // SAFETY: the path is a live C string.
+    fresh(unsafe { libc::open(path.as_ptr(), flags) }.into())
+}
+
+/// Opens a path strictly below `at`, following no symbolic link on the way.
+pub(crate) fn open_beneath(at: BorrowedFd<'_>, path: &str, flags: i32) -> io::Result<OwnedFd> {
+    let path = cstring(path)?;
+    // SAFETY: open_how is plain numbers, for which zero is valid.
+    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
+    how.flags = (flags | libc::O_CLOEXEC) as u64;
+    how.resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS;
+    let size = size_of::<libc::open_how>();
+    // SAFETY: path and how are live, and size is how's.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_openat2,
+            at.as_raw_fd(),
+            path.as_ptr(),
+            &raw const how,
+            size,
+        )
+    };
+    fresh(fd)
+}
+
+/// Makes a directory; it may be there already.
+pub(crate) fn mkdir_at(at: BorrowedFd<'_>, path: &str, mode: u32) -> io::Result<()> {
+    let path = cstring(path)?;
+    // SAFETY: the path is a live C string.
+    match check(unsafe { libc::mkdirat(at.as_raw_fd(), path.as_ptr(), mode) }.into()) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a symbolic link.
+pub(crate) fn symlink_at(target: &str, at: BorrowedFd<'_>, path: &str) -> io::Result<()> {
+    let (target, path) = (cstring(target)?, cstring(path)?);
+    // SAFETY: both are live C strings.
+    check(unsafe { libc::symlinkat(target.as_ptr(), at.as_raw_fd(), path.as_ptr()) }.into())
+        .map(drop)
+}
+
+/// Sets the mode bits of a path.
+pub(crate) fn chmod_at(at: BorrowedFd<'_>, path: &str, mode: u32) -> io::Result<()> {
+    let path = cstring(path)?;
+    // SAFETY: the path is a live C string.
+    check(unsafe { libc::fchmodat(at.as_raw_fd(), path.as_ptr(), mode, 0) }.into()).map(drop)
+}
+
+/// Gives a path to a user and the group of the same number; a final link itself, not what it names.
+pub(crate) fn chown_at(at: BorrowedFd<'_>, path: &str, uid: u32) -> io::Result<()> {
+    let path = cstring(path)?;
+    let flags = libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH;
+    // SAFETY: the path is a live C string.
+    check(unsafe { libc::fchownat(at.as_raw_fd(), path.as_ptr(), uid, uid, flags) }.into())
+        .map(drop)
+}
+
+/// Removes a file or, with AT_REMOVEDIR, an empty directory.
+pub(crate) fn unlink_at(at: BorrowedFd<'_>, path: &str, flags: i32) -> io::Result<()> {
+    let path = cstring(path)?;
+    // SAFETY: the path is a live C string.
+    check(unsafe { libc::unlinkat(at.as_raw_fd(), path.as_ptr(), flags) }.into()).map(drop)
+}
+
+/// Renames within one directory.
+pub(crate) fn rename_at(at: BorrowedFd<'_>, from: &str, to: &str) -> io::Result<()> {
+    let (from, to) = (cstring(from)?, cstring(to)?);
+    let at = at.as_raw_fd();
+    // SAFETY: both are live C strings.
+    check(unsafe { libc::renameat(at, from.as_ptr(), at, to.as_ptr()) }.into()).map(drop)
+}
+
+/// Makes what was written to a file or directory durable.
+pub(crate) fn sync(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: fsync takes no pointers.
+    check(unsafe { libc::fsync(fd.as_raw_fd()) }.into()).map(drop)
+}
+
+/// What the kernel says about an open file.
+pub(crate) fn stat(fd: BorrowedFd<'_>) -> io::Result<libc::stat> {
+    // SAFETY: stat is plain numbers, for which zero is valid.
+    let mut found: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: found is live and of the type that fstatat fills.
+    let done = unsafe {
+        libc::fstatat(
+            fd.as_raw_fd(),
+            c"".as_ptr(),
+            &raw mut found,
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    check(done.into()).map(|_| found)
+}
+
+/// The magic number of the file system at a path.
+pub(crate) fn fs_magic(path: &Path) -> io::Result<i64> {
+    let path = cstring(path.as_os_str().as_bytes())?;
+    // SAFETY: statfs is plain numbers, for which zero is valid.
+    let mut found: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is a live C string, and found is what statfs fills.
+    check(unsafe { libc::statfs(path.as_ptr(), &raw mut found) }.into())
+        .map(|_| found.f_type as i64)
+}
+
+/// Writes all of `bytes`.
+pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        // SAFETY: pointer and length are those of a live slice.
+        let written = again(|| {
+            check(unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) } as i64)
+        })?;
+        bytes = &bytes[written as usize..];
+    }
+    Ok(())
+}
+
+/// Reads once; 0 bytes at the end.
+pub(crate) fn read(fd: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<usize> {
+    again(|| {
+        // SAFETY: pointer and length are those of a live, exclusive slice.
+        check(unsafe { libc::read(fd.as_raw_fd(), into.as_mut_ptr().cast(), into.len()) } as i64)
+    })
+    .map(|count| count as usize)
+}
+
+/// Reads to the end, `most` bytes at most.
+pub(crate) fn read_to_end(fd: BorrowedFd<'_>, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut part = [0u8; 4096];
+    loop {
+        let count = read(fd, &mut part)?;
+        if count == 0 {
+            return Ok(bytes);
+        }
+        if bytes.len() + count > most {
+            return errno(libc::EFBIG);
+        }
+        bytes.extend_from_slice(&part[..count]);
+    }
+}
+
+/// Writes a small file whole.
+pub(crate) fn write_file(at: BorrowedFd<'_>, path: &str, bytes: &[u8]) -> io::Result<()> {
+    let file = open_at(at, path, libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC)?;
+    write_all(as_fd(&file), bytes)
+}
+
+/// Writes into a file of the kernel, which must exist.
+pub(crate) fn write_knob(at: BorrowedFd<'_>, path: &str, text: &str) -> io::Result<()> {
+    let file = open_at(at, path, libc::O_WRONLY)?;
+    write_all(as_fd(&file), text.as_bytes())
+}
+
+/// Reads a small file of the kernel as text.
+pub(crate) fn read_knob(at: BorrowedFd<'_>, path: &str) -> io::Result<String> {
+    let file = open_at(at, path, libc::O_RDONLY)?;
+    let bytes = read_to_end(as_fd(&file), 1 << 20)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A pipe, close-on-exec: what is read from, what is written to.
+pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends: [RawFd; 2] = [-1; 2];
+    // SAFETY: ends has room for both descriptors.
+    check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }.into())?;
+    Ok((fresh(ends[0].into())?, fresh(ends[1].into())?))
+}
+
+/// Asks for a pipe of `bytes`; the kernel may refuse, which does no harm.
+pub(crate) fn widen_pipe(fd: BorrowedFd<'_>, bytes: i32) {
+    // SAFETY: F_SETPIPE_SZ takes a number.
+    unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETPIPE_SZ, bytes) };
+}
+
+/// A short way to borrow.
+pub(crate) fn as_fd(fd: &OwnedFd) -> BorrowedFd<'_> {
+    std::os::fd::AsFd::as_fd(fd)
+}
