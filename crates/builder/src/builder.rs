@@ -3,26 +3,21 @@
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use noon_domain::{
-    AppId, AppName, BuildFailure, BuildId, Engine, Exit, Layer, LayerId, LayerKind, Network, Slug,
-    SourceTree,
-};
+use noon_domain::{AppId, AppName, BuildFailure, BuildId, Engine, LayerId, Slug, SourceTree};
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
-use crate::cache::{AppCache, Key};
-use crate::detect::{self, Base, Compile, Plan, Wishes};
+use crate::build::Build;
+use crate::cache::AppCache;
+use crate::detect::{self, Plan, Wishes};
 use crate::error::{Error, failure};
-use crate::layers::{Held, Layers};
+use crate::layers::Layers;
 use crate::output::Reporter;
 use crate::settings::Settings;
-use crate::slug::{Parts, human, seal};
 use crate::stack::{Fingerprint, Stack};
-use crate::step::{Step, Steps};
 use crate::trash::Trash;
 use crate::tree::plain_path;
 use crate::workspace::{self, Workspace};
@@ -55,17 +50,6 @@ pub struct Builder {
     pub(crate) trash: Trash,
     pub(crate) stack: Mutex<Option<(Fingerprint, Stack)>>,
     pub(crate) fetching: Mutex<()>,
-}
-
-/// One build under way.
-pub(crate) struct Build<'a> {
-    pub(crate) builder: &'a Builder,
-    pub(crate) job: &'a Job,
-    pub(crate) reporter: Reporter,
-    pub(crate) workspace: Workspace,
-    pub(crate) cache: AppCache,
-    plan: Plan,
-    ends_at: Instant,
 }
 
 impl Builder {
@@ -180,158 +164,6 @@ impl Builder {
             ));
         }
         check_executables(&plan, job).map(|()| plan)
-    }
-}
-
-impl Build<'_> {
-    async fn make_slug(&self) -> Result<Slug, BuildFailure> {
-        let source = self.source().await?;
-        let mut held = self.stand_on(source).await?;
-        if let Some(compile) = &self.plan.compile {
-            held.extend(self.compile(compile, &held).await?);
-        }
-        let slug = self.seal(&held)?;
-        held.iter_mut().for_each(Held::keep);
-        self.remember_source(&slug)?;
-        Ok(slug)
-    }
-
-    /// The source and its dependencies, in the order in which they are stacked.
-    async fn stand_on(&self, source: Held) -> Result<Vec<Held>, BuildFailure> {
-        if self.plan.needs.is_empty() {
-            return Ok(vec![source]);
-        }
-        let stack = self.stack(&source).await?;
-        let name = &self.builder.settings.stack;
-        stack
-            .check(&self.plan, name)
-            .map_err(|why| failure("detect", why))?;
-        let Some(install) = &self.plan.install else {
-            return Ok(vec![source]);
-        };
-        let dependencies = self.install(install, &stack, &source).await?;
-        // What was installed on the whole tree lies on it; else the tree's own files win.
-        let mut held = vec![source];
-        let at = usize::from(install.base == Base::Source);
-        dependencies
-            .into_iter()
-            .for_each(|layer| held.insert(at, layer));
-        Ok(held)
-    }
-
-    /// The tree as a layer, known again by git's own id.
-    async fn source(&self) -> Result<Held, BuildFailure> {
-        const STEP: &str = "close the source";
-        let known = self.cache.recall(LayerKind::Source, &self.source_key());
-        if let Some(held) = known.and_then(|layer| self.builder.layers.find(layer)) {
-            return Ok(held);
-        }
-        let dir = self.job.source.dir.clone();
-        let held = self.close(dir, LayerKind::Source, &[]).await?;
-        held.ok_or_else(|| failure(STEP, "the tree is empty"))
-    }
-
-    fn source_key(&self) -> Key {
-        Key::of([self.job.source.tree.as_str().as_bytes()])
-    }
-
-    fn remember_source(&self, slug: &Slug) -> Result<(), BuildFailure> {
-        let source = slug
-            .layers
-            .iter()
-            .find(|layer| layer.kind == LayerKind::Source);
-        source.map_or(Ok(()), |layer| {
-            let written = self.cache.remember(&self.source_key(), layer);
-            written.map_err(|error| error.at("close the slug"))
-        })
-    }
-
-    /// What the app's own build makes of source and dependencies, without network.
-    async fn compile(&self, compile: &Compile, on: &[Held]) -> Result<Option<Held>, BuildFailure> {
-        const STEP: &str = "build";
-        self.reporter.step(&compile.announce);
-        let upper = self.workspace.upper("output").map_err(|e| e.at(STEP))?;
-        let layers: Vec<_> = on.iter().map(|held| held.layer.id).collect();
-        let step = Step {
-            name: STEP,
-            script: &compile.script,
-            layers: layers.clone(),
-            upper: Some(upper.clone()),
-            mounts: vec![self.downloads()?],
-            network: Network::None,
-        };
-        let exit = self.run(step).await?;
-        self.expect_success(exit, "the build", STEP)?;
-        self.close(upper, LayerKind::Output, &layers).await
-    }
-
-    fn seal(&self, held: &[Held]) -> Result<Slug, BuildFailure> {
-        self.reporter.step("Discovering process types");
-        let types = &self.plan.process_types;
-        let names: Vec<_> = types.iter().map(|(kind, _)| kind.as_str()).collect();
-        self.reporter.detail(&format!(
-            "{} -> {}",
-            self.plan.declared_by,
-            names.join(", ")
-        ));
-        let layers: Vec<Layer> = held.iter().map(|held| held.layer.clone()).collect();
-        let slug = seal(Parts {
-            stack: self.builder.settings.stack.clone(),
-            layers,
-            process_types: types.clone(),
-            commit: self.job.source.commit.clone(),
-            builder: self.plan.builder.to_owned(),
-        });
-        self.check_size(slug.bytes())?;
-        let (id, count) = (slug.id.to_string(), slug.layers.len());
-        let plural = if count == 1 { "" } else { "s" };
-        let size = human(slug.bytes());
-        self.reporter.step(&format!(
-            "Slug sha256:{} ({size} in {count} layer{plural})",
-            &id[..8]
-        ));
-        Ok(slug)
-    }
-
-    fn check_size(&self, bytes: u64) -> Result<(), BuildFailure> {
-        let limit = self.builder.settings.limits.slug_bytes;
-        if bytes <= limit {
-            return Ok(());
-        }
-        let (size, limit) = (human(bytes), human(limit));
-        Err(failure(
-            "close the slug",
-            format!(
-                "the slug holds {size}, and may hold {limit}: remove large files and dependencies that the app does not need"
-            ),
-        ))
-    }
-
-    pub(crate) async fn run(&self, step: Step<'_>) -> Result<Exit, BuildFailure> {
-        self.steps().run(step, self.reporter.capture()).await
-    }
-
-    pub(crate) fn steps(&self) -> Steps<'_> {
-        Steps {
-            engine: &self.builder.engine,
-            settings: &self.builder.settings,
-            job: self.job,
-            ends_at: self.ends_at,
-        }
-    }
-
-    pub(crate) async fn close(
-        &self,
-        dir: PathBuf,
-        kind: LayerKind,
-        below: &[LayerId],
-    ) -> Result<Option<Held>, BuildFailure> {
-        let (layers, below) = (self.builder.layers.clone(), below.to_vec());
-        blocking("close a layer", move || layers.close(&dir, kind, &below)).await
-    }
-
-    pub(crate) const fn builder_name(&self) -> &'static str {
-        self.plan.builder
     }
 }
 

@@ -70,8 +70,15 @@ impl AppCache {
         })
     }
 
+    /// Writes a memo. Without it the next build only takes longer, so this build goes on.
+    pub(crate) fn remember(&self, key: &Key, layer: &Layer) {
+        if let Err(error) = self.write(key, layer) {
+            tracing::warn!(%error, layer = %layer.id, "could not remember a layer");
+        }
+    }
+
     /// Writes a memo whole or not at all.
-    pub(crate) fn remember(&self, key: &Key, layer: &Layer) -> Result<(), Error> {
+    fn write(&self, key: &Key, layer: &Layer) -> Result<(), Error> {
         let path = self.memo(layer.kind, key);
         let dir = path.parent().unwrap_or(&self.dir);
         fs::create_dir_all(dir).map_err(Error::io("make", dir))?;

@@ -64,7 +64,7 @@ impl Error {
             // The pusher has no use for paths of the host; the operator's log does.
             Self::Io { act, path, source } => {
                 tracing::error!(step, act, path = %path.display(), %source, "a build failed");
-                format!("noon could not {act} a file of this build: {source}")
+                format!("noon could not {act} what belongs to this build: {source}")
             }
             _ => self.to_string(),
         };

@@ -3,21 +3,19 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use noon_domain::{BuildFailure, Exit, LayerId, LayerKind, Mount, Network, Stream};
+use noon_domain::{BuildFailure, LayerId, LayerKind, Mount, Network};
 
-use crate::builder::{Build, blocking};
+use crate::build::Build;
 use crate::cache::Key;
 use crate::detect::{Base, Install, Runtime, Tool};
-use crate::error::{Error, failure};
+use crate::error::Error;
 use crate::layers::Held;
 use crate::stack::Stack;
 use crate::step::Step;
+use crate::tools::UV_VERSION;
 
 /// Rises when installing the same would give something else.
 const REVISION: &[u8] = b"1";
-/// The uv that is fetched where the stack has none.
-const UV_VERSION: &str = "0.13.9";
-const FETCH_UV: &str = include_str!("fetch_uv.py");
 const STEP: &str = "install dependencies";
 
 impl Build<'_> {
@@ -54,7 +52,7 @@ impl Build<'_> {
         let layer = self
             .close(upper, LayerKind::Dependencies, below.as_slice())
             .await?;
-        self.settle(install, &key, layer)
+        Ok(self.settle(install, &key, layer))
     }
 
     fn remembered(&self, install: &Install, key: &Key) -> Option<Held> {
@@ -66,19 +64,12 @@ impl Build<'_> {
     }
 
     /// What was installed stays, even if a later step fails: it is whole and true by itself.
-    fn settle(
-        &self,
-        install: &Install,
-        key: &Key,
-        mut layer: Option<Held>,
-    ) -> Result<Option<Held>, BuildFailure> {
+    fn settle(&self, install: &Install, key: &Key, mut layer: Option<Held>) -> Option<Held> {
         if let (Some(held), true) = (&mut layer, install.is_locked) {
             held.keep();
-            self.cache
-                .remember(key, &held.layer)
-                .map_err(|e| e.at(STEP))?;
+            self.cache.remember(key, &held.layer);
         }
-        Ok(layer)
+        layer
     }
 
     /// What the step sees at `/app`: at least one layer, which is empty where there is no manifest.
@@ -119,97 +110,6 @@ impl Build<'_> {
             target: PathBuf::from("/cache"),
             writable: true,
         })
-    }
-
-    /// uv for a stack without it, fetched once for all apps by a step that runs no app's code.
-    async fn fetched_uv(&self, base: &[Held]) -> Result<PathBuf, BuildFailure> {
-        let tools = self.builder.settings.cache_dir.join("tools");
-        let place = tools.join(format!("uv-{UV_VERSION}"));
-        let _one_at_a_time = self.builder.fetching.lock().await;
-        if place.join("uv").is_file() {
-            return Ok(place);
-        }
-        self.reporter.detail(&format!("Fetching uv {UV_VERSION}"));
-        let fresh = self.workspace.upper("tools").map_err(|e| e.at(STEP))?;
-        let script = format!("python3 - {UV_VERSION} /tools <<'NOON'\n{FETCH_UV}\nNOON");
-        let step = Step {
-            name: "fetch uv",
-            script: &script,
-            layers: base.iter().map(|held| held.layer.id).collect(),
-            upper: None,
-            mounts: vec![Mount {
-                source: fresh.clone(),
-                target: PathBuf::from("/tools"),
-                writable: true,
-            }],
-            network: Network::Egress,
-        };
-        let exit = self.run(step).await?;
-        self.expect_success(exit, "fetching uv", "fetch uv")?;
-        let trash = self.builder.trash.clone();
-        blocking(STEP, move || put(&fresh, &place, &trash)).await
-    }
-
-    /// Asks the stack for its programs, once for as long as they are the same.
-    pub(crate) async fn stack(&self, source: &Held) -> Result<Stack, BuildFailure> {
-        let fingerprint = crate::stack::Fingerprint::take();
-        let mut known = self.builder.stack.lock().await;
-        if let Some((_, stack)) = known.as_ref().filter(|(seen, _)| *seen == fingerprint) {
-            return Ok(stack.clone());
-        }
-        let answers = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-        let heard = answers.clone();
-        let listen = move |stream, bytes: &[u8]| {
-            if let (Stream::Stdout, Ok(mut heard)) = (stream, heard.lock()) {
-                heard.extend_from_slice(bytes);
-            }
-        };
-        let question = crate::stack::question();
-        let step = Step {
-            name: "look at the stack",
-            script: &question,
-            layers: vec![source.layer.id],
-            upper: None,
-            mounts: Vec::new(),
-            network: Network::None,
-        };
-        let exit = self.steps().run(step, Box::new(listen)).await?;
-        if !exit.is_success() {
-            return Err(failure(
-                "look at the stack",
-                "noon could not ask the stack for its programs",
-            ));
-        }
-        let answers = answers
-            .lock()
-            .map(|heard| heard.clone())
-            .unwrap_or_default();
-        let stack = Stack::read(&String::from_utf8_lossy(&answers));
-        *known = Some((fingerprint, stack.clone()));
-        Ok(stack)
-    }
-
-    /// One sentence where a step ended badly.
-    pub(crate) fn expect_success(
-        &self,
-        exit: Exit,
-        what: &str,
-        step: &str,
-    ) -> Result<(), BuildFailure> {
-        let disk_was_full = self.reporter.end_capture();
-        let how = match exit {
-            Exit::Code(0) => return Ok(()),
-            _ if disk_was_full => return Err(Error::DiskFull.at(step)),
-            Exit::Code(code) => format!("exited with {code}"),
-            Exit::Signal(9) => "was killed, most likely for want of memory".to_owned(),
-            Exit::Signal(signal) => format!("was ended by signal {signal}"),
-            Exit::TimedOut => "took too long".to_owned(),
-        };
-        let sentence = format!(
-            "Push rejected, failed to compile {} app: {what} {how} ({step})",
-            self.builder_name()
-        );
-        Err(failure(step, sentence))
     }
 }
 
@@ -252,15 +152,4 @@ fn write_all(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<(), Error> {
         fs::write(&path, content).map_err(Error::io("write", &path))?;
     }
     Ok(())
-}
-
-/// Puts a tool where all builds find it, as noon's own.
-fn put(fresh: &Path, place: &Path, trash: &crate::trash::Trash) -> Result<PathBuf, Error> {
-    crate::tree::normalise(fresh, crate::tree::Whiteouts::Forbidden, b"")?;
-    if let Some(tools) = place.parent() {
-        fs::create_dir_all(tools).map_err(Error::io("make", tools))?;
-    }
-    trash.take(place)?;
-    fs::rename(fresh, place).map_err(Error::io("put", place))?;
-    Ok(place.to_owned())
 }

@@ -181,3 +181,92 @@ fn is_occupied(error: &io::Error) -> bool {
         io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Store {
+        home: tempfile::TempDir,
+        layers: Arc<Layers>,
+    }
+
+    impl Store {
+        fn new() -> Self {
+            let home = tempfile::tempdir().unwrap();
+            for dir in ["layers", "trash"] {
+                fs::create_dir(home.path().join(dir)).unwrap();
+            }
+            let trash = Trash::new(home.path().join("trash"));
+            let layers = Arc::new(Layers::new(home.path().join("layers"), trash));
+            Self { home, layers }
+        }
+
+        fn close(&self, content: &str) -> Held {
+            let dir = self.home.path().join("new");
+            fs::create_dir(&dir).unwrap();
+            fs::write(dir.join("file"), content).unwrap();
+            let closed = self.layers.close(&dir, LayerKind::Output, &[]).unwrap();
+            assert!(!dir.exists());
+            closed.unwrap()
+        }
+
+        fn has(&self, id: LayerId) -> bool {
+            self.layers.path(id).exists()
+        }
+    }
+
+    #[test]
+    fn a_layer_that_nobody_kept_is_gone_with_the_build_that_made_it() {
+        let store = Store::new();
+        let (mut kept, lost) = (store.close("kept"), store.close("lost"));
+        kept.keep();
+        let ids = [kept.layer.id, lost.layer.id];
+        drop((kept, lost));
+        assert_eq!(ids.map(|id| store.has(id)), [true, false]);
+    }
+
+    #[test]
+    fn a_layer_outlives_its_maker_while_another_build_holds_it() {
+        let store = Store::new();
+        let (maker, mut other) = (store.close("same"), store.close("same"));
+        let id = maker.layer.id;
+        assert_eq!(id, other.layer.id);
+        drop(maker);
+        assert!(store.has(id));
+        other.keep();
+        drop(other);
+        assert!(store.has(id));
+    }
+
+    #[test]
+    fn collection_spares_what_is_held_kept_or_fresh() {
+        let store = Store::new();
+        let (held, mut kept, mut fresh) = (store.close("a"), store.close("b"), store.close("c"));
+        kept.keep();
+        fresh.keep();
+        let ids = [held.layer.id, kept.layer.id, fresh.layer.id];
+        drop((kept, fresh));
+        let keep = HashSet::from([ids[1]]);
+        let collect = |grace| store.layers.collect(&keep, grace).unwrap();
+        assert_eq!(collect(Duration::from_secs(3600)), 0);
+        assert_eq!(collect(Duration::ZERO), 1);
+        assert_eq!(ids.map(|id| store.has(id)), [true, true, false]);
+        drop(held);
+    }
+
+    #[test]
+    fn an_empty_upper_is_no_layer() {
+        let store = Store::new();
+        let dir = store.home.path().join("upper");
+        fs::create_dir(&dir).unwrap();
+        assert!(
+            store
+                .layers
+                .close(&dir, LayerKind::Output, &[])
+                .unwrap()
+                .is_none()
+        );
+        assert!(!dir.exists());
+    }
+}

@@ -22,6 +22,7 @@
 //! Deliberately absent: config vars (a slug is the same in every deploy), the store, git, archives,
 //! default web servers, implicit migrations, and every language whose registry was not tried.
 
+mod build;
 mod builder;
 mod cache;
 mod detect;
@@ -33,6 +34,7 @@ mod settings;
 mod slug;
 mod stack;
 mod step;
+mod tools;
 mod trash;
 mod tree;
 mod workspace;

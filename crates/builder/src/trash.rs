@@ -15,7 +15,7 @@ const BATCH: u32 = 256;
 /// How long it rests.
 const REST: Duration = Duration::from_millis(20);
 /// Directories deeper than this are moved to the top first: no path grows too long.
-const DEEP: usize = 32;
+const DEEP: usize = 12;
 
 /// The trash: one directory on the file system of all that may land in it.
 #[derive(Clone, Debug)]

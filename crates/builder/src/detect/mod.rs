@@ -8,6 +8,7 @@ mod node;
 mod plan;
 mod procfile;
 mod python;
+mod requirements;
 mod snapshot;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use toml::Table;
 use super::Wishes;
 use super::plan::{Base, Install, Need, Plan, Refusal, Runtime, Tool, refuse};
 use super::procfile::declared;
+use super::requirements;
 use super::snapshot::Snapshot;
 use super::versions::{Dialect, Wanted};
 
@@ -61,7 +62,7 @@ pub(super) fn plan(tree: &Snapshot, wishes: Wishes) -> Result<Plan, Refusal> {
         wanted: wanted(tree, &project)?,
     }];
     plan.warnings = warnings(tree, &manager)?;
-    plan.install = Some(install(tree, &manager)?);
+    plan.install = Some(install(tree, &project, &manager)?);
     Ok(plan)
 }
 
@@ -96,7 +97,7 @@ fn manager(tree: &Snapshot, project: &Table, wishes: Wishes) -> Result<Manager, 
             refuse("uv.lock has no pyproject.toml beside it: commit both")
         }
         Some(&"uv.lock") => Ok(Manager::UvLock),
-        Some(&"requirements.txt") => Ok(Manager::Requirements),
+        Some(&"requirements.txt") => requirements_or_nothing(tree),
         Some(&"poetry.lock") => refuse(
             "Poetry is recognised but not built yet: run `poetry export -o requirements.txt` and commit that in place of poetry.lock",
         ),
@@ -105,6 +106,15 @@ fn manager(tree: &Snapshot, project: &Table, wishes: Wishes) -> Result<Manager, 
         ),
         None => unlocked(tree, project, wishes),
     }
+}
+
+fn requirements_or_nothing(tree: &Snapshot) -> Result<Manager, Refusal> {
+    let text = tree.text("requirements.txt")?.unwrap_or_default();
+    Ok(if requirements::is_blank(text) {
+        Manager::Nothing
+    } else {
+        Manager::Requirements
+    })
 }
 
 fn unlocked(tree: &Snapshot, project: &Table, wishes: Wishes) -> Result<Manager, Refusal> {
@@ -178,8 +188,8 @@ fn prefix(by: &'static str, range: String) -> Wanted {
 fn warnings(tree: &Snapshot, manager: &Manager) -> Result<Vec<String>, Refusal> {
     let mut warnings = Vec::new();
     if let (Manager::Requirements, Some(text)) = (manager, tree.text("requirements.txt")?) {
-        let unpinned: Vec<_> = requirements(text).filter(|line| !is_pinned(line)).collect();
-        if let (Some(first), false) = (unpinned.first(), text.contains("--hash=")) {
+        let unpinned = requirements::unpinned(text);
+        if let (Some(first), false) = (unpinned.first(), requirements::has_hashes(text)) {
             warnings.push(format!(
                 "{} of requirements.txt pin no version (`{first}`): the next build may install others",
                 count(unpinned.len(), "line")
@@ -200,56 +210,35 @@ fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{plural}")
 }
 
-/// Lines that name a package, without comments, options and markers.
-fn requirements(text: &str) -> impl Iterator<Item = &str> {
-    text.lines()
-        .map(|line| line.split(" #").next().unwrap_or_default().trim())
-        .filter(|line| !line.is_empty() && !line.starts_with(['#', '-']))
-        .map(|line| line.split([';', '\\']).next().unwrap_or_default().trim())
-}
-
-fn is_pinned(requirement: &str) -> bool {
-    requirement.contains("==") && !requirement.contains('*') || requirement.contains(" @ ")
-}
-
-fn install(tree: &Snapshot, manager: &Manager) -> Result<Install, Refusal> {
+fn install(tree: &Snapshot, project: &Table, manager: &Manager) -> Result<Install, Refusal> {
     let (tool, script, announce) = match manager {
-        Manager::UvLock => (
-            Tool::Uv,
-            format!("{SYNC} --frozen"),
-            "with uv, from uv.lock",
-        ),
-        Manager::Unlocked => (Tool::Uv, SYNC.to_owned(), "with uv, without a lock"),
-        Manager::Requirements => (Tool::Uv, pip(tree)?, "with uv, from requirements.txt"),
+        Manager::UvLock => (Tool::Uv, sync(project), " with uv, from uv.lock"),
+        Manager::Unlocked => (Tool::Uv, SYNC.to_owned(), " with uv, without a lock"),
+        Manager::Requirements => (Tool::Uv, pip(tree)?, " with uv, from requirements.txt"),
         Manager::Nothing => (Tool::Venv, STDLIB_VENV.to_owned(), ": none are declared"),
-    };
-    let has_any = match (manager, tree.text("requirements.txt")?) {
-        (Manager::Requirements, Some(text)) => !is_blank(text),
-        _ => true,
-    };
-    let (tool, script, announce) = if has_any {
-        (tool, script, announce)
-    } else {
-        (Tool::Venv, STDLIB_VENV.to_owned(), ": none are declared")
     };
     Ok(Install {
         tool,
         base: base(tree, manager)?,
         is_locked: !matches!(manager, Manager::Unlocked),
-        announce: format!("Installing dependencies {announce}").replace(" :", ":"),
+        announce: format!("Installing dependencies{announce}"),
         script,
         makes: ".venv",
     })
 }
 
-fn is_blank(text: &str) -> bool {
-    text.lines()
-        .all(|line| line.trim().is_empty() || line.trim().starts_with('#'))
+/// A lock that no longer fits is refused, but where only a build of the project could tell.
+fn sync(project: &Table) -> String {
+    let is_dynamic = project
+        .get("project")
+        .is_some_and(|p| p.get("dynamic").is_some());
+    let check = if is_dynamic { "--frozen" } else { "--locked" };
+    format!("{SYNC} {check}")
 }
 
 fn pip(tree: &Snapshot) -> Result<String, Refusal> {
     let text = tree.text("requirements.txt")?.unwrap_or_default();
-    let hashes = if text.contains("--hash=") {
+    let hashes = if requirements::has_hashes(text) {
         " --require-hashes"
     } else {
         ""
@@ -265,7 +254,7 @@ fn base(tree: &Snapshot, manager: &Manager) -> Result<Base, Refusal> {
             let text = tree.text("requirements.txt")?.unwrap_or_default();
             (
                 &["requirements.txt", "uv.toml"],
-                text.lines().any(refers_to_tree),
+                requirements::refer_to_tree(text),
             )
         }
         Manager::UvLock | Manager::Unlocked => {
@@ -285,27 +274,6 @@ fn base(tree: &Snapshot, manager: &Manager) -> Result<Base, Refusal> {
         }
     }
     Ok(Base::Manifests(files))
-}
-
-fn refers_to_tree(line: &str) -> bool {
-    let line = line.trim();
-    let option = [
-        "-r",
-        "-c",
-        "-e",
-        "--requirement",
-        "--constraint",
-        "--editable",
-        "-f",
-        "--find-links",
-    ];
-    option.iter().any(|o| line.starts_with(o))
-        || line.starts_with(['.', '/'])
-        || line.contains("file:")
-        || line
-            .split([' ', ';'])
-            .next()
-            .is_some_and(|word| word.ends_with(".whl") || word.ends_with(".tar.gz"))
 }
 
 /// Whether a lock file has packages of this tree other than the app itself.

@@ -67,6 +67,24 @@ async fn a_lock_of_uv_is_installed_as_it_stands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_does_not_fit_its_project_is_refused() {
+    if !has_registry("pypi.org") {
+        return;
+    }
+    let house = House::new();
+    let project = "[project]\nname = \"demo\"\nversion = \"1\"\nrequires-python = \">=3.9\"\ndependencies = [\"idna==3.7\"]\n";
+    let lock = include_str!("fixtures/uv.lock");
+    let files = [PROCFILE, ("pyproject.toml", project), ("uv.lock", lock)];
+    let failed = house.push(&files).await;
+    assert!(
+        failed.failure().sentence.contains("uv exited with 1"),
+        "{:?}",
+        failed.failure()
+    );
+    assert!(failed.says("uv lock"), "{:?}", failed.lines);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_install_that_fails_leaves_no_trace_and_the_next_push_heals_it() {
     if !has_registry("pypi.org") {
         return;

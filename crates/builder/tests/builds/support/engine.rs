@@ -32,6 +32,13 @@ impl BubbleEngine {
         self.ran.lock().unwrap().clone()
     }
 
+    /// Resolves when a command with this in it has been started.
+    pub async fn has_run(&self, part: &str) {
+        while !self.ran().iter().any(|command| command.contains(part)) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
     fn command(&self, spec: &ProcessSpec, dir: &Path) -> Command {
         let lower: Vec<_> = spec
             .files
