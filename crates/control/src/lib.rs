@@ -14,6 +14,7 @@ mod config;
 mod deploy;
 mod directory;
 mod error;
+mod garbage;
 mod identity;
 mod intent;
 mod oneoff;
