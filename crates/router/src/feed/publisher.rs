@@ -1,0 +1,261 @@
+//! Control's end of the feed.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use noon_domain::{ProcessId, RouteTable};
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, timeout_at};
+
+use super::FeedError;
+use super::frame::{encode, receive, send};
+use super::socket_path::SocketPath;
+use super::table::{Report, TableMessage};
+
+/// A router that was connected a moment ago, or was not yet given the time to connect, is alive
+/// and will be back: it tries ten times a second.
+const COMING_BACK: Duration = Duration::from_millis(500);
+
+/// Sends every router the newest routes, and knows which processes they are done with.
+pub struct Publisher {
+    shared: Arc<Shared>,
+    accepting: AbortHandle,
+}
+
+struct Shared {
+    ledger: Mutex<Ledger>,
+    /// Rises when a table was published.
+    edition: watch::Sender<u64>,
+    /// Rises when the ledger changed.
+    changed: watch::Sender<u64>,
+}
+
+/// What was published and what routers said to it.
+struct Ledger {
+    frame: Arc<Vec<u8>>,
+    edition: u64,
+    led_to: HashSet<ProcessId>,
+    /// The first edition that led to a process no more.
+    gone: HashMap<ProcessId, u64>,
+    routers: HashMap<u64, RouterState>,
+    next_router: u64,
+    last_seen: Instant,
+}
+
+#[derive(Default)]
+struct RouterState {
+    taken: Option<u64>,
+    busy: HashSet<ProcessId>,
+}
+
+/// How far the routers are done with a process.
+#[derive(Debug, PartialEq, Eq)]
+enum Drained {
+    Yes,
+    No,
+    /// Unless a router comes back by then.
+    YesAt(Instant),
+}
+
+impl Publisher {
+    /// Listens for routers; an old socket at the path gives way. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`FeedError::Bind`].
+    pub fn bind(path: &Path) -> Result<Self, FeedError> {
+        let listener = listen(path).map_err(|source| FeedError::Bind {
+            path: path.to_owned(),
+            source,
+        })?;
+        let shared = Arc::new(Shared {
+            ledger: Mutex::new(Ledger::new()),
+            edition: watch::Sender::new(0),
+            changed: watch::Sender::new(0),
+        });
+        let accepting = tokio::spawn(accept(shared.clone(), listener)).abort_handle();
+        Ok(Self { shared, accepting })
+    }
+
+    /// Gives these routes to all routers, those that connect later included.
+    ///
+    /// # Errors
+    /// [`FeedError::Encode`]; the table before stays.
+    pub fn publish(&self, table: &RouteTable) -> Result<(), FeedError> {
+        let edition = self.shared.ledger().publish(table)?;
+        self.shared.edition.send_replace(edition);
+        self.shared.note_change();
+        Ok(())
+    }
+
+    /// Resolves once every connected router follows a table that does not lead to this process and
+    /// has ended its last request there, upgraded connections included: the caller sets the limit.
+    ///
+    /// Resolves at once where no router is connected and none was half a second ago.
+    pub async fn drained(&self, process: ProcessId) {
+        let mut changes = self.shared.changed.subscribe();
+        loop {
+            changes.borrow_and_update();
+            let drained = self.shared.ledger().drained(process);
+            match drained {
+                Drained::Yes => return,
+                Drained::YesAt(then) if Instant::now() >= then => return,
+                // An error of either wait is only a reason to look again.
+                Drained::YesAt(then) => drop(timeout_at(then, changes.changed()).await),
+                Drained::No => drop(changes.changed().await),
+            }
+        }
+    }
+
+    /// How many routers are connected.
+    pub fn routers(&self) -> usize {
+        self.shared.ledger().routers.len()
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    let at = SocketPath::open(path)?;
+    match std::fs::remove_file(&at.short) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => UnixListener::bind(&at.short),
+    }
+}
+
+/// Serves routers until dropped, and drops their connections with it.
+async fn accept(shared: Arc<Shared>, listener: UnixListener) {
+    let mut routers = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => drop(routers.spawn(attend(shared.clone(), stream))),
+                Err(error) => {
+                    tracing::warn!(%error, "a router could not be accepted");
+                    tokio::time::sleep(COMING_BACK).await;
+                }
+            },
+            Some(_) = routers.join_next() => {}
+        }
+    }
+}
+
+/// Serves one router to the end of its connection.
+async fn attend(shared: Arc<Shared>, stream: UnixStream) {
+    let (mut from, mut to) = stream.into_split();
+    let id = shared.ledger().connect();
+    shared.note_change();
+    let hear = async {
+        loop {
+            let report: Report = receive(&mut from).await?;
+            shared.ledger().note(id, report);
+            shared.note_change();
+        }
+    };
+    let outcome: io::Result<()> = tokio::select! {
+        heard = hear => heard,
+        told = tell(&shared, &mut to) => told,
+    };
+    shared.ledger().disconnect(id);
+    shared.note_change();
+    tracing::info!(reason = ?outcome.err().map(|e| e.kind()), "a router is gone");
+}
+
+/// Sends the newest table, and each newer one; those in between are skipped.
+async fn tell(shared: &Shared, to: &mut OwnedWriteHalf) -> io::Result<()> {
+    let mut editions = shared.edition.subscribe();
+    loop {
+        if *editions.borrow_and_update() > 0 {
+            let frame = shared.ledger().frame.clone();
+            send(to, &frame).await?;
+        }
+        editions.changed().await.map_err(io::Error::other)?;
+    }
+}
+
+impl Shared {
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_change(&self) {
+        self.changed.send_modify(|n| *n += 1);
+    }
+}
+
+impl Ledger {
+    fn new() -> Self {
+        Self {
+            frame: Arc::default(),
+            edition: 0,
+            led_to: HashSet::new(),
+            gone: HashMap::new(),
+            routers: HashMap::new(),
+            next_router: 0,
+            last_seen: Instant::now(),
+        }
+    }
+
+    fn publish(&mut self, table: &RouteTable) -> Result<u64, FeedError> {
+        let edition = self.edition + 1;
+        let frame = encode(&TableMessage::new(edition, table)).map_err(FeedError::Encode)?;
+        let ready = table
+            .iter()
+            .filter_map(|(_, b)| b.ready.as_ref().ok())
+            .flatten();
+        let led_to: HashSet<_> = ready.map(|e| e.process).collect();
+        for process in self.led_to.difference(&led_to) {
+            self.gone.insert(*process, edition);
+        }
+        self.gone.retain(|process, _| !led_to.contains(process));
+        (self.frame, self.edition, self.led_to) = (Arc::new(frame), edition, led_to);
+        Ok(edition)
+    }
+
+    fn connect(&mut self) -> u64 {
+        self.next_router += 1;
+        self.routers
+            .insert(self.next_router, RouterState::default());
+        self.next_router
+    }
+
+    fn disconnect(&mut self, router: u64) {
+        self.routers.remove(&router);
+        self.last_seen = Instant::now();
+    }
+
+    fn note(&mut self, router: u64, report: Report) {
+        if let Some(state) = self.routers.get_mut(&router) {
+            state.taken = Some(report.taken);
+            state.busy = report.busy.into_iter().map(ProcessId::from_uuid).collect();
+        }
+        // What all follow, and whoever connects will follow at least, need not be remembered.
+        let oldest = self.routers.values().map(|r| r.taken.unwrap_or(0)).min();
+        self.gone
+            .retain(|_, edition| oldest.is_some_and(|oldest| *edition > oldest));
+    }
+
+    fn drained(&self, process: ProcessId) -> Drained {
+        if self.routers.is_empty() {
+            return Drained::YesAt(self.last_seen + COMING_BACK);
+        }
+        let needed = self.gone.get(&process).copied().unwrap_or(0);
+        let is_done = |r: &RouterState| {
+            r.taken.is_some_and(|taken| taken >= needed) && !r.busy.contains(&process)
+        };
+        if !self.led_to.contains(&process) && self.routers.values().all(is_done) {
+            Drained::Yes
+        } else {
+            Drained::No
+        }
+    }
+}
