@@ -1,0 +1,127 @@
+//! The command line.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::exit;
+use crate::server;
+use crate::settings::Flags;
+
+/// Runs your apps on your own machine: git push, and it is live.
+///
+/// New here? `noon demo` shows all of it in a minute, and leaves nothing behind.
+///
+/// On a server:      noon server
+/// On your machine:  noon login, then in your repository noon create and git push noon main
+///
+/// Heroku's names work too: noon config:set A=b, noon ps:scale web=2, noon run:detached …
+#[derive(Debug, Parser)]
+#[command(
+    name = "noon",
+    version,
+    verbatim_doc_comment,
+    propagate_version = false,
+    after_help = "noon help COMMAND teaches a command; noon help exit-codes lists the exit codes."
+)]
+pub struct Cli {
+    /// The server to ask; else NOON_SERVER, else the one that you logged in to.
+    #[arg(long, global = true, value_name = "URL")]
+    server: Option<String>,
+    /// The app that is meant; else NOON_APP, else the app of the git remote named noon.
+    #[arg(short, long, global = true, value_name = "NAME")]
+    app: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Apps(commands::apps::Args),
+    Builds(commands::builds::Args),
+    Completions(commands::completions::Args),
+    Config(commands::config::Args),
+    Create(commands::create::Args),
+    Demo(commands::demo::Args),
+    Destroy(commands::destroy::Args),
+    Doctor(commands::doctor::Args),
+    Domains(commands::domains::Args),
+    #[command(hide = true)]
+    GitCredentials(commands::git_credentials::Args),
+    /// Answers git while it receives a push. Started by git, never by hand.
+    #[command(hide = true)]
+    GitHook,
+    Info(commands::info::Args),
+    Login(commands::login::Args),
+    Logout(commands::logout::Args),
+    Logs(commands::logs::Args),
+    Open(commands::open::Args),
+    Ps(commands::ps::Args),
+    Releases(commands::releases::Args),
+    Rename(commands::rename::Args),
+    #[command(hide = true)]
+    Role(server::RoleArgs),
+    Rollback(commands::rollback::Args),
+    Run(commands::run::Args),
+    Server(server::ServerArgs),
+    Version(commands::version::Args),
+    Whoami(commands::whoami::Args),
+}
+
+impl Cli {
+    /// Takes the flags that every command has.
+    pub fn flags(&mut self) -> Flags {
+        Flags {
+            server: self.server.take(),
+            app: self.app.take(),
+        }
+    }
+
+    /// Runs the house itself, which needs neither a server nor a client's settings. Gives any
+    /// other command back.
+    pub fn run_house(self) -> Result<Result<ExitCode>, Box<Self>> {
+        let done = match self.command {
+            Command::GitHook => return Ok(Ok(noon_codebase::hook::run())),
+            Command::Server(args) => server::serve(&args),
+            Command::Role(args) => server::play(&args),
+            _ => return Err(Box::new(self)),
+        };
+        Ok(done.map(|()| ExitCode::SUCCESS).map_err(Error::House))
+    }
+
+    /// Runs a command; returns its exit code.
+    ///
+    /// # Errors
+    /// Whatever the command fails with.
+    pub fn run(self, context: &Context) -> Result<u8> {
+        let done = match self.command {
+            Command::Run(args) => return commands::run::run(context, args),
+            Command::Apps(args) => commands::apps::run(context, args),
+            Command::Builds(args) => commands::builds::run(context, args),
+            Command::Completions(args) => commands::completions::run(context, args),
+            Command::Config(args) => commands::config::run(context, args),
+            Command::Create(args) => commands::create::run(context, args),
+            Command::Demo(args) => commands::demo::run(context, args),
+            Command::Destroy(args) => commands::destroy::run(context, args),
+            Command::Doctor(args) => commands::doctor::run(context, args),
+            Command::Domains(args) => commands::domains::run(context, args),
+            Command::GitCredentials(args) => commands::git_credentials::run(context, args),
+            Command::Info(args) => commands::info::run(context, args),
+            Command::Login(args) => commands::login::run(context, args),
+            Command::Logout(args) => commands::logout::run(context, args),
+            Command::Logs(args) => commands::logs::run(context, args),
+            Command::Open(args) => commands::open::run(context, args),
+            Command::Ps(args) => commands::ps::run(context, args),
+            Command::Releases(args) => commands::releases::run(context, args),
+            Command::Rename(args) => commands::rename::run(context, args),
+            Command::Rollback(args) => commands::rollback::run(context, args),
+            Command::Version(args) => commands::version::run(context, args),
+            Command::Whoami(args) => commands::whoami::run(context, args),
+            Command::Server(_) | Command::Role(_) | Command::GitHook => Ok(()), // by run_house
+        };
+        done.map(|()| exit::OK.code)
+    }
+}

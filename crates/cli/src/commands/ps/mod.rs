@@ -1,0 +1,43 @@
+//! The processes and the formation.
+
+mod list;
+mod restart;
+mod scale;
+mod stop;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::error::Result;
+
+/// Shows the processes of an app; scales, restarts and stops them.
+///
+/// Example:
+///   noon ps
+///   noon ps scale web=3 worker+1
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment, args_conflicts_with_subcommands = true)]
+pub struct Args {
+    #[command(flatten)]
+    list: list::Args,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(list::Args),
+    Scale(scale::Args),
+    Restart(restart::Args),
+    Stop(stop::Args),
+}
+
+/// Runs the command.
+pub fn run(context: &Context, args: Args) -> Result<()> {
+    match args.command.unwrap_or(Command::List(args.list)) {
+        Command::List(args) => list::run(context, args),
+        Command::Scale(args) => scale::run(context, args),
+        Command::Restart(args) => restart::run(context, args),
+        Command::Stop(args) => stop::run(context, args),
+    }
+}

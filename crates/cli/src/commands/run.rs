@@ -1,0 +1,76 @@
+use std::collections::BTreeMap;
+
+use noon_wire::{Dyno, DynoCreate};
+
+use crate::client::attach;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::exit;
+use crate::shell;
+use crate::terminal;
+
+/// Runs a command in a one-off process, with the code and the config vars of the current release.
+///
+/// With a terminal here it has a terminal there; in a pipe it reads and writes pipes, stdout and
+/// stderr apart. Its exit code is handed on. One argument is a line for the shell; several are
+/// one command and its arguments.
+///
+/// Example:
+///   noon run bash
+///   noon run 'cd db && ls | wc -l'
+///   noon run python manage.py migrate
+///   noon run --detached rake reports:send
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Does not wait; the output goes to the logs.
+    #[arg(short, long)]
+    detached: bool,
+    /// Pipes, even where there could be a terminal.
+    #[arg(long)]
+    no_tty: bool,
+    /// The command and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
+}
+
+/// Runs the command; returns the exit code of what it ran.
+pub fn run(context: &Context, args: Args) -> Result<u8> {
+    let app = context.app()?;
+    let is_tty = !args.no_tty && !args.detached && terminal::is_interactive();
+    let body = DynoCreate {
+        command: shell::joined(&args.command),
+        attach: !args.detached,
+        env: if is_tty {
+            terminal_env()
+        } else {
+            BTreeMap::new()
+        },
+        force_no_tty: (!is_tty).then_some(true),
+        time_to_live: None,
+    };
+    let dyno: Dyno = app.post("/dynos", &body)?;
+    if args.detached {
+        context.out.note(format_args!(
+            "Follow it: noon logs --tail --ps {}",
+            dyno.name
+        ));
+        return context.out.line(&dyno.name).map(|()| exit::OK.code);
+    }
+    let url = dyno
+        .attach_url
+        .ok_or_else(|| Error::Attach("the server named no URL".to_owned()))?;
+    attach::attach(&url, is_tty)
+}
+
+fn terminal_env() -> BTreeMap<String, String> {
+    let mut env = BTreeMap::new();
+    if let Ok(term) = std::env::var("TERM") {
+        env.insert("TERM".to_owned(), term);
+    }
+    if let Some((columns, rows)) = terminal::size() {
+        env.insert("COLUMNS".to_owned(), columns.to_string());
+        env.insert("LINES".to_owned(), rows.to_string());
+    }
+    env
+}
