@@ -14,7 +14,7 @@ fn schema() -> Option<Value> {
         eprintln!("skipped: there is no schema at {}", path.display());
         return None;
     };
-    Some(strict(serde_json::from_str(&text).unwrap()))
+    Some(strict(serde_json::from_str(&text).expect("valid")))
 }
 
 /// The schema with `strictProperties` spelled out in words that validators know, and without what
@@ -61,7 +61,7 @@ fn check(schema: &Value, definition: &str, answer: &impl serde::Serialize) {
         .with_draft(jsonschema::Draft::Draft4)
         .build(&root)
         .expect("the schema is a schema");
-    let answer = serde_json::to_value(answer).unwrap();
+    let answer = serde_json::to_value(answer).expect("valid");
     let errors: Vec<_> = validator
         .iter_errors(&answer)
         .map(|error| format!("{}: {error}", error.instance_path()))
@@ -81,7 +81,7 @@ fn user() -> domain::User {
 fn app() -> domain::App {
     domain::App {
         id: domain::AppId::new(),
-        name: "example".parse().unwrap(),
+        name: "example".parse().expect("valid"),
         owner: domain::UserId::new(),
         stack: domain::StackName::new("debian-12"),
         slot: 1,
@@ -97,7 +97,9 @@ fn named() -> wire::Named {
 }
 
 fn commit() -> domain::Commit {
-    "0123456789abcdef0123456789abcdef01234567".parse().unwrap()
+    "0123456789abcdef0123456789abcdef01234567"
+        .parse()
+        .expect("valid")
 }
 
 #[test]
@@ -121,7 +123,7 @@ fn processes_and_formations_are_valid() {
     let process = domain::Process {
         id: domain::ProcessId::new(),
         app: domain::AppId::new(),
-        name: "web.1".parse().unwrap(),
+        name: "web.1".parse().expect("valid"),
         release: Some(domain::Version::FIRST),
         command: "run".to_owned(),
         state: domain::ProcessState::Up,
@@ -200,7 +202,7 @@ fn domains_and_log_sessions_are_valid() {
     let custom = domain::CustomDomain {
         id: domain::DomainId::new(),
         app: domain::AppId::new(),
-        hostname: "www.example.com".parse().unwrap(),
+        hostname: "www.example.com".parse().expect("valid"),
         created_at: domain::Timestamp::now(),
     };
     let context = wire::DomainContext {
@@ -221,13 +223,13 @@ fn domains_and_log_sessions_are_valid() {
 #[test]
 fn a_missing_and_a_surplus_field_are_both_found() {
     let Some(schema) = schema() else { return };
-    let mut answer = serde_json::to_value(wire::Domain::own(&app(), "x.localhost")).unwrap();
+    let mut answer = serde_json::to_value(wire::Domain::own(&app(), "x.localhost")).expect("valid");
     check(&schema, "domain", &answer);
     answer["surplus"] = json!(1);
     let found = std::panic::catch_unwind(|| check(&schema, "domain", &answer));
     assert!(found.is_err(), "a surplus field passed");
-    answer.as_object_mut().unwrap().remove("surplus");
-    answer.as_object_mut().unwrap().remove("cname");
+    answer.as_object_mut().expect("valid").remove("surplus");
+    answer.as_object_mut().expect("valid").remove("cname");
     let found = std::panic::catch_unwind(|| check(&schema, "domain", &answer));
     assert!(found.is_err(), "a missing field passed");
 }
