@@ -21,9 +21,9 @@ pub enum ServeError {
     /// A thread could not be started.
     #[error("thread {0} of the router could not be started: raise the limit of threads")]
     Thread(usize, #[source] io::Error),
-    /// A thread ended by a panic.
-    #[error("thread {0} of the router ended by a panic: its message is in the log")]
-    Panicked(usize),
+    /// A thread ended by itself.
+    #[error("thread {0} of the router ended by itself: the log tells why, start the router again")]
+    Ended(usize),
 }
 
 /// Tells, when dropped, that its thread has ended, and how.
@@ -44,7 +44,7 @@ impl Drop for Ending {
 /// in flight within `Limits::shutdown` and returns. The listeners stay open wherever else they are.
 ///
 /// # Errors
-/// [`ServeError`]; a thread that panics ends the others in order.
+/// [`ServeError`]; a thread that ends by itself ends the others in order.
 pub async fn serve(
     settings: Settings,
     hooks: Hooks,
@@ -96,7 +96,7 @@ async fn wait(
     let mut next = first;
     loop {
         if let Some((thread, false)) = next {
-            outcome = Err(ServeError::Panicked(thread));
+            outcome = Err(ServeError::Ended(thread));
         }
         next = endings.recv().await;
         if next.is_none() {
@@ -115,10 +115,13 @@ fn start(post: Post, listeners: &[TcpListener], ending: Ending) -> Result<(), Se
         .map_err(|error| ServeError::Thread(number, error))?;
     let body = move || {
         let mut ending = ending;
-        LocalSet::new().block_on(&runtime, work(post, own));
+        let outcome = LocalSet::new().block_on(&runtime, work(post, own));
         // A socket hook that hangs must not hold up the stop.
         runtime.shutdown_background();
-        ending.is_good = true;
+        match outcome {
+            Ok(()) => ending.is_good = true,
+            Err(error) => tracing::error!(%error, "a listener could not be taken up"),
+        }
     };
     let thread = std::thread::Builder::new().name(format!("router-{number}"));
     thread
@@ -133,13 +136,9 @@ fn duplicate(listener: &TcpListener) -> io::Result<TcpListener> {
     Ok(own)
 }
 
-async fn work(post: Post, listeners: Vec<TcpListener>) {
-    let own: io::Result<Vec<_>> = listeners
-        .into_iter()
-        .map(tokio::net::TcpListener::from_std)
-        .collect();
-    match own {
-        Ok(own) => worker::run(Rc::new(Worker::new(post)), own).await,
-        Err(error) => tracing::error!(%error, "a listener could not be taken up"),
-    }
+async fn work(post: Post, listeners: Vec<TcpListener>) -> io::Result<()> {
+    let own = listeners.into_iter().map(tokio::net::TcpListener::from_std);
+    let own = own.collect::<io::Result<Vec<_>>>()?;
+    worker::run(Rc::new(Worker::new(post)), own).await;
+    Ok(())
 }

@@ -278,7 +278,6 @@ impl<'a> Talk<'a> {
         cx: &mut Context<'_>,
         download: &mut Flow,
     ) -> Poll<Result<(), Broken>> {
-        self.poll_upload(cx)?;
         let mut moved = false;
         let ends = Ends {
             from: &mut self.server,
@@ -292,6 +291,8 @@ impl<'a> Talk<'a> {
             Poll::Ready(Err(error)) => return Poll::Ready(Broken::failed(blame(&error))),
             Poll::Pending => {}
         }
+        // After the response: a whole one counts, whatever became of the request.
+        self.poll_upload(cx)?;
         let slow = if download.waits_for_sink() {
             Code::ClientIdle
         } else {

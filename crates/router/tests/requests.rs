@@ -393,3 +393,38 @@ fn an_unwanted_body_is_let_go_and_the_connection_kept() {
     client.send(GET);
     assert_eq!(client.answer().text(), "early");
 }
+
+#[test]
+fn requests_that_came_before_a_half_close_are_all_answered() {
+    let app = App::answering(|asked| ok(asked.head.split(' ').nth(1).unwrap()));
+    let house = House::with(&[&app]);
+    let mut client = house.client();
+    client.send(&format!("{GET}{GET}{GET}"));
+    client.half_close();
+    for _ in 0..3 {
+        assert_eq!(client.answer().text(), "/");
+    }
+    assert!(client.is_closed());
+}
+
+#[test]
+fn garbage_of_any_kind_does_not_stop_the_router() {
+    let app = App::saying("alive");
+    let house = House::with(&[&app]);
+    for seed in 0..200_u32 {
+        let mut state = seed.wrapping_mul(2_654_435_761) | 1;
+        let mut bytes = Vec::new();
+        for _ in 0..seed * 7 {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            bytes.push(if seed % 2 == 0 {
+                state as u8
+            } else {
+                b"GET /:\r\n 1."[state as usize % 11]
+            });
+        }
+        let _ = house.client().peer.stream.write_all(&bytes);
+    }
+    assert_eq!(house.get("/").text(), "alive");
+}
