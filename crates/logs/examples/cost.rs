@@ -14,8 +14,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use noon_domain::{AppId, Stream};
-use noon_logs::{Collector, Filter, Pipe, Reader, RingSize, Settings, Start, Stop};
+use noon_domain::{AppId, LogLine, LogSource, Stream, Timestamp};
+use noon_logs::{Client, Collector, Filter, Pipe, Reader, RingSize, Settings, Start, Stop};
 use rustix::time::{ClockId, clock_gettime};
 
 const ROUNDS: usize = 7;
@@ -75,6 +75,41 @@ fn main() {
         );
         println!("{:17} million lines/s {}", "", summary(&mut rates));
     }
+    let mut sunk: Vec<_> = (0..ROUNDS).map(|_| sink()).collect();
+    println!("{:17} noon {}", "platform's sink", summary(&mut sunk));
+}
+
+/// What one call of the platform's sink costs its caller.
+fn sink() -> f64 {
+    const LINES: usize = 4000;
+    let home = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        dir: home.path().join("logs"),
+        socket: home.path().join("logs.sock"),
+        ring: RingSize::default(),
+    };
+    let client = Client::connect(&settings.socket).unwrap();
+    let (push, app, stop) = (client.sink(), AppId::new(), Stop::new().unwrap());
+    let word = stop.clone();
+    let collecting = thread::spawn(move || Collector::run(settings, Vec::new, &word).unwrap());
+    let mut cost = 0.0;
+    for _ in 0..20 {
+        let before = nanos(ClockId::ThreadCPUTime);
+        for _ in 0..LINES {
+            push(LogLine {
+                app,
+                at: Timestamp::now(),
+                source: LogSource::Platform,
+                process: "router".to_owned(),
+                text: "x".repeat(100),
+            });
+        }
+        cost += nanos(ClockId::ThreadCPUTime) - before;
+        assert!(client.flush(Duration::from_secs(10)));
+    }
+    stop.now();
+    collecting.join().unwrap();
+    cost / (20 * LINES) as f64
 }
 
 fn write(lines: usize, per_write: usize) {
@@ -109,19 +144,22 @@ fn collect(load: Load) -> (f64, f64) {
     let (reader, to) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
     let (app, stop) = (AppId::new(), Stop::new().unwrap());
     let word = stop.clone();
-    let collecting = thread::spawn(move || {
-        let pipes = || {
-            let fd = reader.try_clone().unwrap();
-            vec![Pipe {
-                fd,
-                app,
-                process: "web.1".to_owned(),
-                stream: Stream::Stdout,
-            }]
-        };
-        Collector::run(settings, pipes, &word).unwrap();
-        nanos(ClockId::ThreadCPUTime)
-    });
+    let collecting = thread::Builder::new()
+        .name("collect".to_owned())
+        .spawn(move || {
+            let pipes = || {
+                let fd = reader.try_clone().unwrap();
+                vec![Pipe {
+                    fd,
+                    app,
+                    process: "web.1".to_owned(),
+                    stream: Stream::Stdout,
+                }]
+            };
+            Collector::run(settings, pipes, &word).unwrap();
+            nanos(ClockId::ThreadCPUTime)
+        });
+    let collecting = collecting.unwrap();
     let begun = Instant::now();
     let mut child = writer(load, to);
     let lines = (load.lines / load.lines_per_write * load.lines_per_write) as u64;

@@ -257,6 +257,7 @@ impl Collector {
         for message in messages {
             self.obey(message);
         }
+        self.rings.flush();
         let acknowledged = self
             .connections
             .get_mut(&token)

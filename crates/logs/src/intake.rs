@@ -114,6 +114,7 @@ impl Intake {
         let mut splitter = std::mem::take(&mut self.splitter);
         let others = before.saturating_sub(splitter.open().len() as u64);
         self.split(&mut splitter, &buffer[..got.unwrap_or(0)], ring);
+        ring.flush();
         ring.set_in_flight(others + splitter.open().len() as u64);
         self.splitter = splitter;
         got
@@ -127,6 +128,7 @@ impl Intake {
         }
         if let Some(ring) = rings.of(self.pipe.app) {
             ring.append(&self.entry(Timestamp::now(), flag, &open));
+            ring.flush();
             ring.set_in_flight(ring.in_flight().saturating_sub(open.len() as u64));
         }
     }

@@ -12,7 +12,7 @@ use noon_domain::{LogSource, Timestamp};
 use crate::frame::{Flags, Frame, MAX_FRAME, MAX_NAME};
 use crate::map::HEADER;
 use crate::notice;
-use crate::segment::{self, Ending, Found, Segment};
+use crate::segment::{self, Ending, Found, STAGE, Segment};
 use crate::split::MAX_LINE_BYTES;
 
 /// The smallest segment that holds the longest line.
@@ -168,17 +168,33 @@ impl Ring {
         }
     }
 
-    /// Appends a line, or counts it as lost if the disk has no room. Never waits.
+    /// Appends a line, which readers see after [`Ring::flush`], or counts it as lost if the disk
+    /// has no room.
     pub(crate) fn append(&mut self, entry: &Entry<'_>) {
         if self.trouble.is_some() && !self.is_over() {
-            return self.lose();
+            return self.lose(1);
         }
         if !self.provide(entry.numbered(0).size()) {
-            return self.lose();
+            return self.lose(1);
         }
         if let Some(segment) = &mut self.current {
-            segment.append(&entry.numbered(segment.next()));
+            let staged = segment.stage(&entry.numbered(segment.next()));
             self.next = segment.next();
+            if staged >= STAGE {
+                self.flush();
+            }
+        }
+    }
+
+    /// Shows readers what was appended.
+    pub(crate) fn flush(&mut self) {
+        let Some(segment) = &mut self.current else {
+            return;
+        };
+        if let Err((error, lost)) = segment.flush() {
+            self.next = segment.next();
+            self.note_trouble(&error);
+            self.lose(lost);
         }
     }
 
@@ -241,6 +257,7 @@ impl Ring {
     fn try_provide(&mut self, bytes: usize) -> io::Result<()> {
         self.ensure_open()?;
         if !self.has_room(bytes) {
+            self.flush();
             let segment = self.fresh()?;
             self.follow_with(segment);
         }
@@ -310,9 +327,9 @@ impl Ring {
         });
     }
 
-    fn lose(&mut self) {
+    fn lose(&mut self, lines: u64) {
         if let Some(trouble) = &mut self.trouble {
-            trouble.lost += 1;
+            trouble.lost += lines;
         }
     }
 
@@ -328,14 +345,22 @@ impl Ring {
         if !self.provide(AMPLE) {
             return false;
         }
-        if let Some(trouble) = self.trouble.take() {
-            tracing::info!(dir = %self.dir.display(), lines = trouble.lost, "there is room for logs again");
-            self.say(&notice::disk_full(
-                trouble.lost,
-                trouble.since,
-                &trouble.why,
-            ));
+        let Some(trouble) = self.trouble.take() else {
+            return true;
+        };
+        self.say(&notice::disk_full(
+            trouble.lost,
+            trouble.since,
+            &trouble.why,
+        ));
+        self.flush();
+        if let Some(again) = &mut self.trouble {
+            // What told of the loss was lost itself, and is no loss.
+            again.lost = (again.lost + trouble.lost).saturating_sub(1);
+            again.since = trouble.since;
+            return false;
         }
+        tracing::info!(dir = %self.dir.display(), lines = trouble.lost, "there is room for logs again");
         true
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Rings {
     size: RingSize,
     rings: HashMap<AppId, Ring>,
     forgotten: HashSet<AppId>,
+    /// Apps with lines of the platform that readers do not see yet.
+    unseen: HashSet<AppId>,
     /// Held open: while it is locked, nobody else writes rings here.
     _lock: File,
 }
@@ -32,12 +34,13 @@ impl Rings {
             Ok(None) => return Err(Error::Busy(dir)),
             Err(source) => return Err(Error::Directory { dir, source }),
         };
-        let (rings, forgotten) = (HashMap::new(), HashSet::new());
+        let (rings, forgotten, unseen) = (HashMap::new(), HashSet::new(), HashSet::new());
         Ok(Self {
             dir,
             size,
             rings,
             forgotten,
+            unseen,
             _lock: lock,
         })
     }
@@ -51,7 +54,7 @@ impl Rings {
         Some(self.rings.entry(app).or_insert_with(ring))
     }
 
-    /// Keeps a line of the platform.
+    /// Keeps a line of the platform, which readers see after [`Rings::flush`].
     pub(crate) fn keep(&mut self, line: &LogLine) {
         let Some(ring) = self.of(line.app) else {
             return;
@@ -63,6 +66,16 @@ impl Rings {
             process: line.process.as_bytes(),
             text: line.text.as_bytes(),
         });
+        self.unseen.insert(line.app);
+    }
+
+    /// Shows readers the lines of the platform.
+    pub(crate) fn flush(&mut self) {
+        for app in self.unseen.drain() {
+            if let Some(ring) = self.rings.get_mut(&app) {
+                ring.flush();
+            }
+        }
     }
 
     /// Removes an app's ring, for ever: identities of apps are never used twice.

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use noon_domain::Timestamp;
@@ -24,8 +24,11 @@ const NEXT: usize = 40;
 const STATE: usize = 48;
 const IN_FLIGHT: usize = 56;
 const SUFFIX: &str = ".seg";
-/// Pages are made ready in stretches of so many bytes.
-const STRETCH: usize = 256 * 1024;
+const PAGE: usize = 4096;
+/// So many staged bytes are written at once.
+pub(crate) const STAGE: usize = 64 * 1024;
+/// A segment that stages no more than this keeps no more memory for it.
+const SMALL_STAGE: usize = 4096;
 /// No more sequence numbers than one for each of so many bytes fit a segment.
 const SMALLEST_FRAME: u64 = 32;
 
@@ -72,10 +75,17 @@ fn first_seq(path: &Path) -> Option<u64> {
 /// A segment as its one writer has it.
 #[derive(Debug)]
 pub(crate) struct Segment {
-    map: Map,
-    end: usize,
-    ready: usize,
+    file: File,
+    header: Map,
+    size: u64,
+    /// Where the frames end that readers see.
+    end: u64,
+    /// The number of the first staged frame.
+    staged_from: u64,
+    /// The number of the next frame.
     next: u64,
+    /// Frames that readers do not see yet.
+    staged: Vec<u8>,
 }
 
 /// What was found in a segment whose writer did not say goodbye.
@@ -114,7 +124,10 @@ impl Segment {
             .mode(0o600);
         let file = options.open(draft)?;
         allocate(&file, size)?;
-        let mut map = Map::writable(&file)?;
+        // A written page is there when it is mapped; one that is not would have the kernel read the
+        // whole segment ahead.
+        file.write_all_at(&[0; PAGE], 0)?;
+        let mut map = Map::header(&file)?;
         map.store(SIZE, size);
         map.store(FIRST, first);
         map.store(
@@ -124,12 +137,21 @@ impl Segment {
         map.store(NEXT, first);
         map.store(COMMITTED, HEADER as u64);
         map.store(MAGIC_AT, MAGIC);
-        Ok(Self {
-            map,
-            end: HEADER,
-            ready: HEADER,
-            next: first,
-        })
+        Ok(Self::with(file, map, HEADER as u64, first))
+    }
+
+    fn with(file: File, header: Map, end: u64, next: u64) -> Self {
+        let size = header.load(SIZE);
+        let staged = Vec::new();
+        Self {
+            file,
+            header,
+            size,
+            end,
+            staged_from: next,
+            next,
+            staged,
+        }
     }
 
     /// Opens the newest segment of a ring after a restart: finds the last good frame, and makes
@@ -146,47 +168,36 @@ impl Segment {
             damaged: most,
             in_flight: 0,
         };
-        let Ok(mut map) = Map::writable(&file) else {
+        let Ok(mut header) = Map::header(&file) else {
             return Ok((None, lost));
         };
-        if map.load(MAGIC_AT) != MAGIC || map.load(FIRST) != first {
-            map.store(STATE, Ending::Sealed as u64);
+        let is_ours = header.load(MAGIC_AT) == MAGIC && header.load(FIRST) == first;
+        if !is_ours || header.load(SIZE) != size {
+            header.store(STATE, Ending::Sealed as u64);
             return Ok((None, lost));
         }
-        Ok(Self::mend(map, first))
+        Self::mend(file, header)
     }
 
-    fn mend(mut map: Map, first: u64) -> (Option<Self>, Found) {
-        let (end, after) = last_good(map.all(0), first);
-        let next = map.load(NEXT).max(after);
-        let in_flight = map.load(IN_FLIGHT);
+    fn mend(file: File, mut header: Map) -> io::Result<(Option<Self>, Found)> {
+        let whole = Map::readable(&file)?;
+        let (end, after) = last_good(whole.all(), header.load(FIRST));
+        let next = header.load(NEXT).max(after);
+        let in_flight = header.load(IN_FLIGHT);
         let found = Found {
             next,
             damaged: next - after,
             in_flight,
         };
-        map.store(COMMITTED, end as u64);
-        map.store(NEXT, next);
-        map.store(IN_FLIGHT, 0);
-        if found.damaged > 0 || map.load(STATE) != OPEN {
-            map.store(STATE, Ending::Sealed as u64);
-            return (None, found);
+        header.store(COMMITTED, end as u64);
+        header.store(NEXT, next);
+        header.store(IN_FLIGHT, 0);
+        if found.damaged > 0 || header.load(STATE) != OPEN {
+            header.store(STATE, Ending::Sealed as u64);
+            return Ok((None, found));
         }
-        // What a kill left half-written goes, lest a later search take it for a frame.
-        let room = map.room();
-        let stretch = room.len().min(MAX_FRAME);
-        if room[..stretch].iter().any(|byte| *byte != 0) {
-            room[..stretch].fill(0);
-        }
-        (
-            Some(Self {
-                map,
-                end,
-                ready: end,
-                next,
-            }),
-            found,
-        )
+        clear_torso(&file, &whole.all()[end..], end as u64)?;
+        Ok((Some(Self::with(file, header, end as u64, next)), found))
     }
 
     /// The number of the next frame.
@@ -196,42 +207,61 @@ impl Segment {
 
     /// Where it lies, in the ring's directory.
     pub(crate) fn path(&self, dir: &Path) -> PathBuf {
-        path_of(dir, self.map.load(FIRST))
+        path_of(dir, self.header.load(FIRST))
     }
 
     /// The size, in bytes.
-    pub(crate) fn size(&self) -> u64 {
-        self.map.len() as u64
+    pub(crate) const fn size(&self) -> u64 {
+        self.size
     }
 
     /// Whether so many bytes fit.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        self.map.len() - self.end >= bytes
+        self.end + (self.staged.len() + bytes) as u64 <= self.size
     }
 
-    /// Appends a frame that fits and is numbered [`Segment::next`]; readers see it at once.
-    pub(crate) fn append(&mut self, frame: &Frame<'_>) {
-        let size = frame.size();
-        if self.end + size > self.ready {
-            self.map.prepare(self.end, size.max(STRETCH));
-            self.ready = self.end + size.max(STRETCH);
-        }
-        frame.encode(self.map.room());
-        self.end += size;
+    /// Stages a frame that fits and is numbered [`Segment::next`]; says how many bytes are staged.
+    pub(crate) fn stage(&mut self, frame: &Frame<'_>) -> usize {
+        let at = self.staged.len();
+        self.staged.resize(at + frame.size(), 0);
+        frame.encode(&mut self.staged[at..]);
         self.next = frame.seq + 1;
-        self.map.store(NEXT, self.next);
-        self.map.store(COMMITTED, self.end as u64);
+        self.staged.len()
+    }
+
+    /// Writes what is staged; readers see it at once. If it cannot be written it is given up, and
+    /// its numbers are given out again: the error comes with how many frames that were.
+    pub(crate) fn flush(&mut self) -> Result<(), (io::Error, u64)> {
+        if self.staged.is_empty() {
+            return Ok(());
+        }
+        let written = self.file.write_all_at(&self.staged, self.end);
+        let bytes = self.staged.len();
+        self.staged.clear();
+        if bytes < SMALL_STAGE {
+            self.staged.shrink_to(SMALL_STAGE);
+        }
+        if let Err(error) = written {
+            let lost = self.next - self.staged_from;
+            self.next = self.staged_from;
+            return Err((error, lost));
+        }
+        self.end += bytes as u64;
+        self.staged_from = self.next;
+        self.header.store(NEXT, self.next);
+        self.header.store(COMMITTED, self.end);
+        Ok(())
     }
 
     /// Notes how many bytes were read from pipes and are not yet kept.
     pub(crate) fn set_in_flight(&mut self, bytes: u64) {
-        self.map.store(IN_FLIGHT, bytes);
+        self.header.store(IN_FLIGHT, bytes);
     }
 
     /// Says that nothing will be appended any more.
     pub(crate) fn close(mut self, ending: Ending) {
-        self.map.store(IN_FLIGHT, 0);
-        self.map.store(STATE, ending as u64);
+        self.header.store(IN_FLIGHT, 0);
+        self.header.store(STATE, ending as u64);
     }
 }
 
@@ -246,6 +276,15 @@ fn allocate(file: &File, size: u64) -> io::Result<()> {
 /// Does the same by writing, for file systems that cannot be asked.
 fn fill(mut file: &File, size: u64) -> io::Result<()> {
     io::copy(&mut io::Read::take(io::repeat(0), size), &mut file).map(|_| ())
+}
+
+/// Overwrites what a kill left half-written, lest a later search take it for a frame.
+fn clear_torso(file: &File, room: &[u8], at: u64) -> io::Result<()> {
+    let stretch = &room[..room.len().min(STAGE + MAX_FRAME)];
+    match stretch.iter().rposition(|byte| *byte != 0) {
+        Some(last) => file.write_all_at(&vec![0; last + 1], at),
+        None => Ok(()),
+    }
 }
 
 /// Where the good frames from the start of `segment` end, and the number after the last.

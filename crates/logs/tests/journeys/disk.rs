@@ -186,3 +186,28 @@ fn a_segment_with_no_header_left_is_passed_over() {
     let (got, lost) = count(&house.tail(app).poll());
     assert_eq!((got, lost), (2, records[0].seq - 1));
 }
+
+#[test]
+fn a_ring_that_cannot_be_opened_counts_its_lines_until_it_can() {
+    let mut house = House::new(SMALL);
+    let app = AppId::new();
+    let in_the_way = house.dir.join(app.to_string());
+    fs::create_dir_all(&house.dir).unwrap();
+    fs::write(&in_the_way, "").unwrap();
+    let writer = house.holder.start(app, "web.1");
+    house.start();
+    write(&writer, "line\n".repeat(1000));
+    let other = AppId::new();
+    let neighbour = house.holder.start(other, "web.1");
+    house.client().look_again();
+    write(&neighbour, "unharmed\n");
+    house.wait_for(other, 1);
+    fs::remove_file(&in_the_way).unwrap();
+    let records = wait("the ring", || {
+        write(&writer, "line\n");
+        Some(house.all(app)).filter(|records| !records.is_empty())
+    });
+    let text = String::from_utf8(records[0].text.clone()).unwrap();
+    assert!(text.starts_with("Error L12"), "{text}");
+    assert!(number_before(&text, "messages") >= 1000);
+}

@@ -176,32 +176,33 @@ fn a_kill_tears_no_frame_loses_nothing_kept_and_gives_no_number_twice() {
 #[test]
 fn what_a_kill_left_half_written_is_neither_seen_nor_in_the_way() {
     use std::os::unix::fs::FileExt;
+    const HEADER: u64 = 128;
+    const FRAME: u64 = 40;
     let mut house = House::new(RingSize::default());
     let app = AppId::new();
     let writer = house.holder.start(app, "web.1");
     house.start();
-    crate::house::write(&writer, "one\ntwo\n");
-    house.wait_for(app, 2);
+    crate::house::write(&writer, "one\ntwo\ntri\nfor\n");
+    house.wait_for(app, 4);
     house.stop();
     let segment = house
         .dir
         .join(app.to_string())
         .join(format!("{:020}.seg", 1));
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(segment)
-        .unwrap();
-    // Two frames of 32 + 5 + 3 bytes; then the torso of a third, with a head that is right.
-    let mut head = [0; 40];
-    file.read_exact_at(&mut head, 128).unwrap();
-    head[8] = 3;
-    file.write_all_at(&head[..36], 128 + 80).unwrap();
-    file.write_all_at(&[0xAA; 500], 128 + 80 + 40).unwrap();
+    let file = OpenOptions::new().write(true).open(segment).unwrap();
+    // As if the kill had come before the third and the fourth were good, and the third were torn.
+    let word = |value: u64, at: u64| file.write_all_at(&value.to_le_bytes(), at).unwrap();
+    word(HEADER + 2 * FRAME, 32);
+    word(3, 40);
+    word(u64::MAX, HEADER + 2 * FRAME);
     assert_eq!(house.all(app).len(), 2);
-    house.start();
-    crate::house::write(&writer, "three\n");
-    let records = house.wait_for(app, 3);
-    assert_eq!(crate::house::texts(&records), ["one", "two", "three"]);
-    assert_eq!(records[2].seq, 3);
+    for (count, text) in [(3, "tre\n"), (4, "last\n")] {
+        house.start();
+        crate::house::write(&writer, text);
+        house.wait_for(app, count);
+        house.stop();
+    }
+    let records = house.all(app);
+    assert_eq!(crate::house::texts(&records), ["one", "two", "tre", "last"]);
+    assert_eq!(records[3].seq, 4);
 }
