@@ -126,10 +126,12 @@ fn end_order(name: &ProcessName, role: Role) -> Option<Order> {
 }
 
 async fn phase(live: &Live, kind: Kind) -> Phase {
-    let target = live.target();
-    let is_up = match kind {
-        Kind::Web => tokio::time::timeout(ANSWER, target.answers()).await == Ok(true),
-        Kind::Other | Kind::Once => true,
+    let is_up = match (kind, live.target()) {
+        (Kind::Web, Some(target)) => {
+            tokio::time::timeout(ANSWER, target.answers()).await == Ok(true)
+        }
+        (Kind::Web, None) => false,
+        (Kind::Other | Kind::Once, _) => true,
     };
     let since = Duration::ZERO;
     if is_up {

@@ -229,8 +229,8 @@ impl Keeper {
     }
 
     fn probe(&mut self) {
-        if let Some(live) = &self.live {
-            self.probing = Some(Box::pin(live.target().answers_at_last()));
+        if let Some(target) = self.live.as_ref().and_then(Live::target) {
+            self.probing = Some(Box::pin(target.answers_at_last()));
         }
     }
 

@@ -38,9 +38,10 @@ impl Live {
             source,
         };
         let status = shim.status().map_err(hold)?;
-        let netns = match label.on_host {
+        // A process that has ended already has no namespace any more.
+        let netns = match label.on_host || status.ended.is_some() {
             true => None,
-            false => Some(Arc::new(shim.netns().map_err(hold)?)),
+            false => shim.netns().ok().map(Arc::new),
         };
         let ended = watch(&shim).map_err(Error::file("watch", &dir))?;
         Ok(Self {
@@ -53,12 +54,12 @@ impl Live {
         })
     }
 
-    /// Where it is asked whether it listens.
-    pub fn target(&self) -> Target {
-        Target {
+    /// Where it is asked whether it listens; nowhere, when its network is gone.
+    pub fn target(&self) -> Option<Target> {
+        (self.label.on_host || self.netns.is_some()).then(|| Target {
             netns: self.netns.clone(),
             port: self.label.port,
-        }
+        })
     }
 
     /// Where requests reach it.

@@ -47,7 +47,7 @@ impl Nat {
             .map_err(egress("find a free network under 10.213.0.0"))?;
         let mut links = Links::here().map_err(egress("talk to the kernel about links"))?;
         exists(links.add_bridge(&name)).map_err(egress("make a bridge"))?;
-        let bridge = index(&name).map_err(egress("find our bridge"))?;
+        let bridge = links.index(&name).map_err(egress("find our bridge"))?;
         let added = links.add_address(bridge, address(block, 1), PREFIX);
         exists(added).map_err(egress("give our bridge an address"))?;
         let nat = Self {
@@ -155,6 +155,7 @@ table inet {table} {{
     iifname \"{bridge}\" meta nfproto ipv6 drop
     {names}
     iifname \"{bridge}\" ip daddr {{ {PRIVATE} }} drop
+    iifname \"{bridge}\" tcp flags syn tcp option maxseg size set rt mtu
     iifname \"{bridge}\" accept
     oifname \"{bridge}\" ct state established,related accept
     oifname \"{bridge}\" drop
@@ -185,11 +186,6 @@ fn word(dir: &Path) -> String {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
     format!("{:06x}", (hash ^ (hash >> 24)) & 0xff_ffff)
-}
-
-fn index(link: &str) -> io::Result<u32> {
-    let text = fs::read_to_string(format!("/sys/class/net/{link}/ifindex"))?;
-    text.trim().parse().map_err(io::Error::other)
 }
 
 /// What stands already need not be made.

@@ -9,6 +9,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 const NEWLINK: u16 = 16;
 const DELLINK: u16 = 17;
+const GETLINK: u16 = 18;
 const NEWADDR: u16 = 20;
 const NEWROUTE: u16 = 24;
 const ERROR: u16 = 2;
@@ -35,8 +36,8 @@ const IFA_LOCAL: u16 = 2;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 
-/// The number that the inner end of every veth has in its own namespace.
-const INNER: u32 = 100;
+/// The name of the inner end of every veth.
+const INNER: &str = "eth0";
 
 /// A request to the kernel, being written.
 struct Message(Vec<u8>);
@@ -145,8 +146,8 @@ impl Links {
     /// What the kernel says.
     pub fn add_veth(&mut self, outer: &str, bridge: u32, netns: BorrowedFd<'_>) -> io::Result<()> {
         let peer = |m: Message| {
-            m.link(INNER, false)
-                .name("eth0")
+            m.link(0, false)
+                .name(INNER)
                 .attribute(IFLA_NET_NS_FD, &netns.as_raw_fd().to_ne_bytes())
         };
         let message = Message::new(NEWLINK, CREATE | EXCL)
@@ -188,14 +189,29 @@ impl Links {
         prefix: u8,
         gateway: Ipv4Addr,
     ) -> io::Result<()> {
-        self.add_address(INNER, address, prefix)?;
-        self.ask(Message::new(NEWLINK, 0).link(INNER, true))?;
+        let inner = self.index(INNER)?;
+        self.add_address(inner, address, prefix)?;
+        self.ask(Message::new(NEWLINK, 0).link(inner, true))?;
         // A unicast route of the main table, made by hand, that leads everywhere.
         let head = [2, 0, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0];
         let message = Message::new(NEWROUTE, CREATE | EXCL)
             .put(&head)
             .attribute(RTA_GATEWAY, &gateway.octets());
-        self.ask(message.attribute(RTA_OIF, &INNER.to_ne_bytes()))
+        self.ask(message.attribute(RTA_OIF, &inner.to_ne_bytes()))
+    }
+
+    /// The number of a link in this namespace.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn index(&mut self, name: &str) -> io::Result<u32> {
+        self.send(Message::new(GETLINK, 0).link(0, false).name(name))?;
+        loop {
+            let answer = self.receive()?;
+            if let Some(found) = found(&answer, self.sequence) {
+                return found;
+            }
+        }
     }
 
     /// Takes a link away.
@@ -207,27 +223,52 @@ impl Links {
     }
 
     fn ask(&mut self, message: Message) -> io::Result<()> {
-        self.sequence += 1;
-        let bytes = message.finish(self.sequence);
-        rustix::net::send(self.socket.as_fd(), &bytes, SendFlags::empty())?;
-        let mut answer = [0; 4096];
+        self.send(message)?;
         loop {
-            let (read, _) = rustix::net::recv(&self.socket, &mut answer[..], RecvFlags::empty())?;
-            if let Some(verdict) = verdict(&answer[..read], self.sequence) {
+            let answer = self.receive()?;
+            if let Some(verdict) = verdict(&answer, self.sequence) {
                 return verdict;
             }
         }
     }
+
+    fn send(&mut self, message: Message) -> io::Result<()> {
+        self.sequence += 1;
+        let bytes = message.finish(self.sequence);
+        rustix::net::send(self.socket.as_fd(), &bytes, SendFlags::empty())?;
+        Ok(())
+    }
+
+    fn receive(&self) -> io::Result<Vec<u8>> {
+        let mut answer = vec![0; 8192];
+        let (read, _) = rustix::net::recv(&self.socket, &mut answer[..], RecvFlags::empty())?;
+        answer.truncate(read);
+        Ok(answer)
+    }
+}
+
+/// The number of the link that the kernel describes; `None` when it speaks of something else.
+fn found(answer: &[u8], sequence: u32) -> Option<io::Result<u32>> {
+    if let Some(Err(error)) = verdict(answer, sequence) {
+        return Some(Err(error));
+    }
+    let kind = u16::from_ne_bytes(answer.get(4..6)?.try_into().ok()?);
+    (kind == NEWLINK && word(answer, 8)? == sequence)
+        .then(|| word(answer, 20))?
+        .map(Ok)
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
 /// What the kernel answered to a request; `None` when it is about another.
 fn verdict(answer: &[u8], sequence: u32) -> Option<io::Result<()>> {
-    let word = |at: usize| Some(u32::from_ne_bytes(answer.get(at..at + 4)?.try_into().ok()?));
     let kind = u16::from_ne_bytes(answer.get(4..6)?.try_into().ok()?);
-    if kind != ERROR || word(8)? != sequence {
+    if kind != ERROR || word(answer, 8)? != sequence {
         return None;
     }
-    match word(16)?.cast_signed() {
+    match word(answer, 16)?.cast_signed() {
         0 => Some(Ok(())),
         error => Some(Err(io::Error::from_raw_os_error(-error))),
     }
