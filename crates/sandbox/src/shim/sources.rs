@@ -17,6 +17,10 @@ use crate::sys::mount::{self, NO_DEV, NO_SUID, READ_ONLY};
 use crate::sys::process::{self, Forked};
 use crate::{Bind, Upper};
 
+/// Who root is on disk where the directories of root are lent to an app; always the same, so that
+/// what one process leaves in a layer the next can clear away.
+const ROOT_ON_DISK: u32 = 0x7fef_ffff;
+
 /// A detached mount and, below it, what is meant.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -129,7 +133,7 @@ impl<'a> Taker<'a> {
             Some(index) => &self.userns[index].1,
             None => {
                 self.userns
-                    .push((owner, swap(self.proc, owner, self.envelope.spec.uid)?));
+                    .push((owner, lend(self.proc, owner, self.envelope.spec.uid)?));
                 &self.userns[self.userns.len() - 1].1
             }
         };
@@ -143,8 +147,8 @@ impl<'a> Taker<'a> {
     }
 }
 
-/// A user namespace in which `owner` and `app` have changed places.
-fn swap(proc: &OwnedFd, owner: u32, app: u32) -> io::Result<OwnedFd> {
+/// A user namespace in which what `owner` has on disk is the app's.
+fn lend(proc: &OwnedFd, owner: u32, app: u32) -> io::Result<OwnedFd> {
     let (end, alive) = file::pipe()?;
     let (pid, _pidfd) = match process::fork_into(libc::CLONE_NEWUSER, None)? {
         Forked::Parent(pid, pidfd) => (pid, pidfd),
@@ -161,10 +165,9 @@ fn swap(proc: &OwnedFd, owner: u32, app: u32) -> io::Result<OwnedFd> {
 }
 
 fn map(proc: &OwnedFd, pid: i32, owner: u32, app: u32) -> io::Result<OwnedFd> {
-    let mut map = format!("{owner} {app} 1\n{app} {owner} 1\n");
-    if owner != 0 {
-        map.push_str("0 0 1\n");
-    }
+    // The kernel's own part of an overlay is written as root, which must be someone on disk too.
+    let root = if owner == 0 { ROOT_ON_DISK } else { 0 };
+    let map = format!("{owner} {app} 1\n{root} 0 1\n");
     file::write_knob(proc.as_fd(), &format!("{pid}/uid_map"), &map)?;
     file::write_knob(proc.as_fd(), &format!("{pid}/gid_map"), &map)?;
     file::open_at(proc.as_fd(), &format!("{pid}/ns/user"), libc::O_RDONLY)
