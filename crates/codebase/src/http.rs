@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, Response, StatusCode};
+use noon_control::Kind;
 use noon_domain::App;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
@@ -22,7 +23,6 @@ use crate::git::{self, Git};
 use crate::hook::Listener;
 use crate::push::Push;
 use crate::repository::Repository;
-use crate::verbs::{self, Kind};
 use crate::{Error, Settings, Verbs, auth, setup};
 
 /// What is read of a body whose sender may not send it, in bytes, so that it reads the answer.
@@ -103,13 +103,13 @@ impl<V: Verbs> Room<V> {
         &self,
         headers: &HeaderMap,
         name: &str,
-    ) -> Result<(App, V::Permit), verbs::Error> {
-        let ask = || verbs::Error::new(Kind::Unauthorized, "show a token as the password");
+    ) -> Result<(App, V::Permit), noon_control::Error> {
+        let ask = || noon_control::Error::new(Kind::Unauthorized, "show a token as the password");
         let token = auth::token(headers).ok_or_else(ask)?;
         let who = self.verbs.authenticate(&token).await?;
         let ends = || {
             let sentence = format!("there is no repository {name} here: its name ends in .git");
-            verbs::Error::new(Kind::NotFound("app"), sentence)
+            noon_control::Error::new(Kind::NotFound("app"), sentence)
         };
         let app = name.strip_suffix(".git").ok_or_else(ends)?;
         self.verbs.permit(&who, app).await
@@ -290,12 +290,15 @@ async fn dismiss(headers: &HeaderMap, body: Body, answer: Answer) -> Answer {
     answer
 }
 
-fn denied(error: &verbs::Error) -> Answer {
+fn denied(error: &noon_control::Error) -> Answer {
     let status = match error.kind() {
         Kind::Unauthorized => StatusCode::UNAUTHORIZED,
         Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::NotFound(_) => StatusCode::NOT_FOUND,
-        Kind::AppFailed => StatusCode::INTERNAL_SERVER_ERROR,
+        Kind::Invalid => StatusCode::BAD_REQUEST,
+        Kind::Conflict => StatusCode::CONFLICT,
+        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::AppFailed | Kind::Failed => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let mut answer = sentence(status, error.message());
     if status == StatusCode::UNAUTHORIZED {

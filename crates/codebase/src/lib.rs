@@ -49,4 +49,4 @@ pub use self::http::router;
 pub use self::refusal::Refusal;
 pub use self::repository::remove_repository;
 pub use self::settings::Settings;
-pub use self::verbs::{Deployed, Error as VerbError, Kind, Verbs};
+pub use self::verbs::Verbs;

@@ -14,6 +14,6 @@ pub(crate) enum Stop {
     )]
     Broken(#[from] Error),
     /// It was deployed and that failed.
-    #[error("{0}")]
-    NotDeployed(crate::verbs::Error),
+    #[error(transparent)]
+    NotDeployed(noon_control::Error),
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Deployed;
+use noon_control::Deployed;
 
 /// What the pusher reads once the release is current.
 pub(crate) fn summary(deployed: &Deployed, received: Duration) -> Vec<String> {

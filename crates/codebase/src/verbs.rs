@@ -1,72 +1,11 @@
 //! What this door asks of the verbs.
 
-use std::fmt;
 use std::future::Future;
-use std::time::Duration;
+use std::sync::Arc;
 
-use noon_domain::{App, Principal, Secret, SourceTree, Version};
+use noon_control::{Control, Deploy, Deployed, Error, Permit, PushTurn};
+use noon_domain::{App, Principal, Secret, SourceTree};
 use tokio::sync::mpsc::UnboundedSender;
-
-/// The kinds of failure that callers tell apart.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Kind {
-    /// No valid token was shown.
-    Unauthorized,
-    /// The token's user may not do this.
-    Forbidden,
-    /// What was named does not exist. The word says what kind of thing.
-    NotFound(&'static str),
-    /// The user's own build, release phase or process failed; what served before serves on.
-    AppFailed,
-}
-
-/// Why a verb did not do what it was asked.
-#[derive(Debug)]
-pub struct Error {
-    kind: Kind,
-    message: String,
-}
-
-impl Error {
-    /// Makes an error of a kind, with one sentence for the person.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-        }
-    }
-
-    /// The kind.
-    pub const fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    /// One sentence for the person who asked.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Error {}
-
-/// What a deploy came to.
-#[derive(Clone, Debug)]
-pub struct Deployed {
-    /// The release.
-    pub version: Version,
-    /// Where the app answers.
-    pub url: String,
-    /// How long each stage took, in their order.
-    pub stages: Vec<(&'static str, Duration)>,
-    /// Process types that the app declares and that have no process, for a hint.
-    pub idle_types: Vec<String>,
-}
 
 /// What a push asks of the platform, in the order of the methods. `Control` is what answers in a
 /// house; the journeys of this room's tests have a stand-in, for they deploy nothing.
@@ -99,4 +38,31 @@ pub trait Verbs: Send + Sync + 'static {
         source: SourceTree,
         out: UnboundedSender<String>,
     ) -> impl Future<Output = Result<Deployed, Error>> + Send;
+}
+
+impl Verbs for Arc<Control> {
+    type Permit = Permit<Deploy>;
+    type Turn = PushTurn;
+
+    async fn authenticate(&self, token: &Secret<String>) -> Result<Principal, Error> {
+        Control::authenticate(self, token).await
+    }
+
+    async fn permit(&self, who: &Principal, app: &str) -> Result<(App, Permit<Deploy>), Error> {
+        let permit = self.permit_deploy(who, app).await?;
+        Ok((permit.app().clone(), permit))
+    }
+
+    async fn begin(&self, permit: Permit<Deploy>) -> PushTurn {
+        self.begin_push(permit).await
+    }
+
+    async fn deploy(
+        &self,
+        turn: &PushTurn,
+        source: SourceTree,
+        out: UnboundedSender<String>,
+    ) -> Result<Deployed, Error> {
+        Control::deploy(self, turn, source, out).await
+    }
 }

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::Duration;
 
-use noon_codebase::{Deployed, Kind, Settings, VerbError, Verbs, router};
+use noon_codebase::{Settings, Verbs, router};
+use noon_control::{Deployed, Error, Kind};
 use noon_domain::{
     App, AppId, Principal, Secret, SourceTree, StackName, Timestamp, TokenId, User, UserId, Version,
 };
@@ -73,9 +74,9 @@ impl Verbs for Verbatim {
     type Permit = AppId;
     type Turn = (AppId, OwnedMutexGuard<()>);
 
-    async fn authenticate(&self, token: &Secret<String>) -> Result<Principal, VerbError> {
+    async fn authenticate(&self, token: &Secret<String>) -> Result<Principal, Error> {
         if !matches!(token.expose().as_str(), "good" | "weak") {
-            return Err(VerbError::new(
+            return Err(Error::new(
                 Kind::Unauthorized,
                 "that token is not valid here",
             ));
@@ -93,12 +94,12 @@ impl Verbs for Verbatim {
         })
     }
 
-    async fn permit(&self, who: &Principal, name: &str) -> Result<(App, AppId), VerbError> {
+    async fn permit(&self, who: &Principal, name: &str) -> Result<(App, AppId), Error> {
         if who.user.email == "weak" {
-            return Err(VerbError::new(Kind::Forbidden, "you may look only"));
+            return Err(Error::new(Kind::Forbidden, "you may look only"));
         }
         let nothing = || {
-            VerbError::new(
+            Error::new(
                 Kind::NotFound("app"),
                 format!("there is no app {name} here"),
             )
@@ -116,7 +117,7 @@ impl Verbs for Verbatim {
         _turn: &Self::Turn,
         source: SourceTree,
         out: UnboundedSender<String>,
-    ) -> Result<Deployed, VerbError> {
+    ) -> Result<Deployed, Error> {
         assert_eq!(
             self.0.inside.fetch_add(1, Ordering::SeqCst),
             0,
@@ -140,7 +141,7 @@ impl Verbs for Verbatim {
         }
         self.0.inside.fetch_sub(1, Ordering::SeqCst);
         if let Some(why) = files.get("fail") {
-            return Err(VerbError::new(Kind::AppFailed, why.trim()));
+            return Err(Error::new(Kind::AppFailed, why.trim()));
         }
         fs::remove_dir_all(&source.dir).unwrap();
         Ok(Deployed {

@@ -1,5 +1,10 @@
 //! Journeys: the real git client against this room's router, over loopback.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a journey that breaks off is a failed test"
+)]
+
 mod deploying;
 mod house;
 mod refusing;
