@@ -394,4 +394,38 @@ mod tests {
             assert_eq!(hold.upstream.endpoint, two);
         }
     }
+
+    #[test]
+    fn no_request_begins_at_a_process_that_was_found_idle_after_a_swap() {
+        const SWAPS: usize = 4000;
+        let routes = Routes::new();
+        let all: Vec<_> = (0..=SWAPS).map(|_| endpoint()).collect();
+        let is_stopped: HashMap<_, _> = all
+            .iter()
+            .map(|e| (e.process, AtomicBool::new(false)))
+            .collect();
+        routes.apply(&table(1, Ok(vec![all[0].clone()])));
+        std::thread::scope(|scope| {
+            for thread in 0..3 {
+                let (routes, is_stopped) = (&routes, &is_stopped);
+                scope.spawn(move || {
+                    let seeker = Seeker {
+                        thread,
+                        ..seeker("demo.test")
+                    };
+                    while let Ok(hold) = routes.take(&seeker) {
+                        assert!(!is_stopped[&hold.upstream.endpoint.process].load(SeqCst));
+                    }
+                });
+            }
+            for swap in 0..SWAPS {
+                routes.apply(&table(1, Ok(vec![all[swap + 1].clone()])));
+                while routes.busy(all[swap].process) > 0 {
+                    std::hint::spin_loop();
+                }
+                is_stopped[&all[swap].process].store(true, SeqCst);
+            }
+            routes.apply(&RouteTable::default());
+        });
+    }
 }
