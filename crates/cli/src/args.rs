@@ -125,3 +125,104 @@ impl Cli {
         done.map(|()| exit::OK.code)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Each command that a user may type, with its whole name.
+    fn visit(command: &mut clap::Command, name: &str, see: &mut dyn FnMut(&str, String)) {
+        let help = command.render_long_help().to_string();
+        see(name, help);
+        for sub in command
+            .get_subcommands_mut()
+            .filter(|sub| sub.get_name() != "help")
+        {
+            let name = format!("{name} {}", sub.get_name());
+            visit(sub, &name, see);
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_teaches_what_it_does_with_an_example() {
+        let mut command = Cli::command();
+        command.build();
+        let mut seen = 0;
+        visit(&mut command, "noon", &mut |name, help| {
+            seen += 1;
+            if ["noon role", "noon git-hook", "noon"].contains(&name) {
+                return; // the house's own, and the page that leads to all others
+            }
+            let examples = help
+                .lines()
+                .filter(|line| line.trim_start().starts_with("noon "));
+            let pipes = help.lines().filter(|line| line.contains("| noon "));
+            assert!(
+                examples.chain(pipes).next().is_some(),
+                "{name} has no example:\n{help}"
+            );
+        });
+        assert!(seen > 40, "only {seen} commands were looked at");
+    }
+
+    #[test]
+    fn what_lists_or_shows_can_print_json() {
+        let mut command = Cli::command();
+        command.build();
+        let mut shown = Vec::new();
+        visit(&mut command, "noon", &mut |name, help| {
+            if help.contains("--json") {
+                shown.push(name.to_owned());
+            }
+        });
+        for name in [
+            "apps",
+            "builds",
+            "builds info",
+            "builds list",
+            "config",
+            "config get",
+            "config list",
+            "create",
+            "doctor",
+            "domains",
+            "domains list",
+            "info",
+            "ps",
+            "ps list",
+            "ps scale",
+            "releases",
+            "releases info",
+            "releases list",
+            "releases verify",
+            "version",
+            "whoami",
+        ] {
+            assert!(
+                shown.contains(&format!("noon {name}")),
+                "{name} prints no JSON"
+            );
+        }
+    }
+
+    #[test]
+    fn the_flags_of_a_one_off_end_where_its_command_begins() {
+        let line = "noon run -a x --no-tty rake -v --app y -- z";
+        let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+        assert_eq!(cli.app.as_deref(), Some("x"));
+        let Command::Run(args) = cli.command else {
+            panic!("{line} is no run")
+        };
+        assert!(
+            format!("{args:?}").contains(r#"["rake", "-v", "--app", "y", "--", "z"]"#),
+            "{args:?}"
+        );
+    }
+}

@@ -12,6 +12,7 @@ use crate::output::{Colour, Output};
 ///   noon builds list -n 50
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
+#[group(skip)]
 pub struct Args {
     /// How many.
     #[arg(short = 'n', long, default_value_t = 15, value_name = "COUNT")]

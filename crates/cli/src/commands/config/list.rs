@@ -11,6 +11,7 @@ use crate::terminal;
 ///   noon config list --json
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
+#[group(skip)]
 pub struct Args {
     /// Prints JSON.
     #[arg(long)]

@@ -9,6 +9,7 @@ use crate::error::Result;
 ///   noon domains list --json
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
+#[group(skip)]
 pub struct Args {
     /// Prints JSON.
     #[arg(long)]

@@ -15,6 +15,7 @@ use crate::output::{Colour, Output, table};
 ///   noon ps list --json
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
+#[group(skip)]
 pub struct Args {
     /// Prints JSON.
     #[arg(long)]

@@ -1,0 +1,2 @@
+echo "web started on port $PORT"
+exec perl web.pl
