@@ -10,19 +10,20 @@ use axum::extract::{Path, Query, State};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, StatusCode};
 use noon_control::Kind;
 use noon_domain::App;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
+use crate::answer::{Answer, broken, denied, of_type, sentence};
 use crate::body::Plain;
 use crate::git::{self, Git};
 use crate::hook::Listener;
 use crate::push::Push;
 use crate::repository::Repository;
+use crate::service::Service;
 use crate::{Error, Settings, Verbs, auth, setup};
 
 /// What is read of a body whose sender may not send it, in bytes, so that it reads the answer.
@@ -37,40 +38,6 @@ pub(crate) struct Room<V> {
     pub settings: Settings,
     pub git: Git,
     pub hooks: Listener,
-}
-
-type Answer = Response<Body>;
-
-/// The two things that git does over HTTP.
-#[derive(Clone, Copy)]
-enum Service {
-    Receive,
-    Upload,
-}
-
-impl Service {
-    fn asked_for(query: &HashMap<String, String>) -> Option<Self> {
-        match query.get("service")?.as_str() {
-            "git-receive-pack" => Some(Self::Receive),
-            "git-upload-pack" => Some(Self::Upload),
-            _ => None,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Receive => "receive-pack",
-            Self::Upload => "upload-pack",
-        }
-    }
-
-    /// Only fetching has a second version of the protocol.
-    fn version(self, headers: &HeaderMap) -> Option<&str> {
-        let asked = headers.get("git-protocol")?.to_str().ok()?;
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'=' | b':' | b'.' | b'-');
-        let usable = matches!(self, Self::Upload) && asked.bytes().all(plain);
-        usable.then_some(asked)
-    }
 }
 
 /// Serves every app's repository at `/<app>.git`, to whoever `verbs` permits it.
@@ -287,51 +254,5 @@ fn flow(answer: mpsc::UnboundedReceiver<Bytes>) -> Body {
 async fn dismiss(headers: &HeaderMap, body: Body, answer: Answer) -> Answer {
     // What cannot be read need not be: the answer is the same.
     let _ = Plain::new(headers, body).skip(COURTESY).await;
-    answer
-}
-
-fn denied(error: &noon_control::Error) -> Answer {
-    let status = match error.kind() {
-        Kind::Unauthorized => StatusCode::UNAUTHORIZED,
-        Kind::Forbidden => StatusCode::FORBIDDEN,
-        Kind::NotFound(_) => StatusCode::NOT_FOUND,
-        Kind::Invalid => StatusCode::BAD_REQUEST,
-        Kind::Conflict => StatusCode::CONFLICT,
-        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Kind::AppFailed | Kind::Failed => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    let mut answer = sentence(status, error.message());
-    if status == StatusCode::UNAUTHORIZED {
-        let basic = http::HeaderValue::from_static("Basic realm=\"noon\"");
-        answer.headers_mut().insert(WWW_AUTHENTICATE, basic);
-    }
-    answer
-}
-
-fn broken(error: &Error) -> Answer {
-    let source = std::error::Error::source(error).map(ToString::to_string);
-    tracing::error!(%error, source, "could not serve git");
-    let text = "noon could not open this repository; try again, then see noon's own log";
-    sentence(StatusCode::INTERNAL_SERVER_ERROR, text)
-}
-
-/// Git shows plain text to whoever runs it.
-fn sentence(status: StatusCode, text: &str) -> Answer {
-    let mut answer = Response::new(Body::from(format!("{text}\n")));
-    *answer.status_mut() = status;
-    let plain = http::HeaderValue::from_static("text/plain; charset=utf-8");
-    answer.headers_mut().insert(CONTENT_TYPE, plain);
-    answer
-}
-
-fn of_type(kind: &str, body: Body) -> Answer {
-    let mut answer = Response::new(body);
-    let content_type = http::HeaderValue::from_str(&format!("application/x-git-{kind}"));
-    let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, content_type.expect("is made of letters"));
-    headers.insert(
-        CACHE_CONTROL,
-        http::HeaderValue::from_static("no-cache, no-store"),
-    );
     answer
 }

@@ -11,7 +11,8 @@
 //! Invariants
 //! - The turn is taken when the whole pack is in and ends after git has moved the refs: no two
 //!   pushes to one app interleave, and a client that sends slowly keeps nobody waiting.
-//! - A refused or failed push leaves nothing: no ref, no object, no file.
+//! - A refused or failed push leaves nothing: no ref, no object, no file. A push that the server's
+//!   own death cut off moves no ref; its quarantine and files are removed at the next start.
 //! - What git would refuse after the hook (a ref that moved meanwhile, a shallow history) is
 //!   refused before anything is released.
 //! - A pusher that leaves while the pack is sent has pushed nothing. One that leaves later
@@ -24,6 +25,7 @@
 //! Deliberately absent: building, releasing, the store; SSH; hooks and configuration inside
 //! repositories; submodules and Git LFS, whose files are not part of a push; `git gc`.
 
+mod answer;
 mod auth;
 mod body;
 mod checkout;
@@ -38,6 +40,7 @@ mod push;
 mod receive;
 mod refusal;
 mod repository;
+mod service;
 mod settings;
 mod setup;
 mod stop;

@@ -8,6 +8,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::answer::note;
 use crate::body::Plain;
 use crate::hook::{Call, Expected, SECRET, SOCKET};
 use crate::http::Room;
@@ -59,7 +60,7 @@ impl<V: Verbs> Push<V> {
         Ok(Reply { sent, answer })
     }
 
-    /// Git cleans its quarantine up when its input ends, but not when it is killed.
+    /// Never killed, for then git would leave its quarantine behind until the next start.
     fn spawn(&self, expected: &Expected) -> Result<Child, Error> {
         let mut command = self.repository.service("receive-pack");
         command
@@ -105,9 +106,13 @@ impl<V: Verbs> Push<V> {
 
 /// Tells the pusher why, and the log what it should know beyond that.
 fn explain(call: &Call, stop: &Stop) {
-    if let Stop::Broken(error) = stop {
-        let source = std::error::Error::source(error).map(ToString::to_string);
-        tracing::error!(%error, source, "could not take a push in");
+    match stop {
+        Stop::Refused(_) => {}
+        Stop::NotDeployed(error) => note("could not deploy a push", error),
+        Stop::Broken(error) => {
+            let source = std::error::Error::source(error).map(ToString::to_string);
+            tracing::error!(%error, source, "could not take a push in");
+        }
     }
     call.say(complaint(&stop.to_string()));
 }

@@ -88,14 +88,10 @@ impl Repository {
         command
     }
 
-    /// A command that talks to a client over its standard input and output. It outlives whoever
-    /// started it: killed, it would leave its quarantine behind.
+    /// A command that talks to a client over its standard input and output.
     pub fn service(&self, subcommand: &str) -> Command {
         let mut command = self.command(subcommand);
-        command
-            .env_remove("GIT_DIR")
-            .stdin(Stdio::piped())
-            .kill_on_drop(false);
+        command.env_remove("GIT_DIR").stdin(Stdio::piped());
         command
     }
 

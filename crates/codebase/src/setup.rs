@@ -11,8 +11,9 @@ use crate::{Error, Settings};
 /// Everything else is decided by `noon git-hook`.
 const PRE_RECEIVE: &str = "#!/bin/sh\nexec \"$NOON_EXE\" git-hook\n";
 
-/// A quarantine that nobody touched for so long belongs to no push.
-const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long git may take to finish or give up a push whose server is gone. It has no one to hear
+/// a verdict from, so what is in quarantine after that will never be accepted.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Makes the directories and the hook, and gives the settings with absolute paths.
 pub(crate) fn set_up(mut settings: Settings) -> Result<Settings, Error> {
@@ -51,38 +52,38 @@ fn clean_up(settings: &Settings) -> Result<(), Error> {
             fs::remove_file(&path).map_err(Error::files("remove", &path))?;
         }
     }
+    let mut quarantines = Vec::new();
     for path in entries(&settings.repos_dir)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
         let objects = path.join("objects");
-        match path.file_name().and_then(|name| name.to_str()) {
-            Some(name) if name.starts_with("new-") || name.starts_with("old-") => discard(path),
-            Some(name) if name.ends_with(".git") && objects.is_dir() => clean_up_objects(&objects)?,
-            _ => {}
+        if name.starts_with("new-") || name.starts_with("old-") {
+            discard(path);
+        } else if objects.is_dir() {
+            quarantines.extend(
+                entries(&objects)?
+                    .into_iter()
+                    .filter(|path| is_quarantine(path)),
+            );
         }
+    }
+    if !quarantines.is_empty() {
+        std::thread::spawn(move || {
+            std::thread::sleep(GRACE);
+            quarantines.into_iter().for_each(discard);
+        });
     }
     Ok(())
 }
 
-/// Removes the quarantines of pushes that were killed with their machine.
-fn clean_up_objects(objects: &Path) -> Result<(), Error> {
-    for path in entries(objects)? {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let changed = fs::metadata(&path)
-            .and_then(|metadata| metadata.modified())
-            .ok();
-        let age = changed
-            .and_then(|changed| changed.elapsed().ok())
-            .unwrap_or_default();
-        if name.starts_with("tmp_objdir-incoming-") && age > ABANDONED {
-            discard(path);
-        }
-    }
-    Ok(())
+fn is_quarantine(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with("tmp_objdir-incoming-")
 }
 
 fn entries(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = fs::read_dir(dir).map_err(Error::files("read", dir))?;
-    entries
-        .map(|entry| entry.map(|entry| entry.path()))
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    paths
         .collect::<Result<_, _>>()
         .map_err(Error::files("read", dir))
 }

@@ -7,9 +7,12 @@
 
 mod deploying;
 mod house;
+mod lasting;
+mod pusher;
 mod refusing;
 mod together;
 mod transport;
+mod verbs;
 
 use std::process::ExitCode;
 

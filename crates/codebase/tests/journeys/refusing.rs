@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::house::{House, Pusher};
+use crate::house::House;
+use crate::pusher::Pusher;
 
 /// A house whose app has been deployed once.
 fn deployed(house: &House) -> (Pusher, String) {
@@ -37,7 +38,9 @@ fn unrelated_history_is_refused() {
     let house = House::new();
     let (_, before) = deployed(&house);
     let stranger = house.pusher("stranger");
+    stranger.git("checkout --quiet --orphan anew");
     stranger.commit("other", "history");
+    stranger.git("branch --quiet --move --force main");
     stranger
         .run("push --force noon main")
         .declined("the pushed history shares no commit with what main holds here");

@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 
-use crate::house::{House, Pusher, Said, kill_group, until};
+use crate::house::{House, until};
+use crate::pusher::{Pusher, Said, Throttle, kill_group};
 use crate::refusing::noise;
 
 fn start(pusher: &Pusher, args: &str) -> Child {
@@ -37,16 +38,7 @@ fn the_second_of_two_pushes_waits_and_finds_the_branch_moved() {
     let one = start(&first, "push noon main");
     until("the first builds", || house.deploys().len() == 2);
     let two = start(&second, "push noon main");
-    let objects = house.repository("shop").join("objects");
-    let quarantines = || {
-        let names = fs::read_dir(&objects)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name());
-        names
-            .filter(|name| name.to_string_lossy().starts_with("tmp_objdir"))
-            .count()
-    };
-    until("the second has arrived", || quarantines() == 2);
+    until("the second has arrived", || house.quarantines() == 2);
     fs::write(&gate, "").unwrap();
     finish(one).ok().says("Released v5");
     finish(two).declined("main has moved since this push began; fetch it, then push again");
@@ -89,7 +81,7 @@ fn a_client_killed_while_it_sends_has_pushed_nothing() {
     pusher.git("push noon main");
     let before = house.remains();
     pusher.commit("noise", noise(24 << 20));
-    let proxy = crate::house::Throttle::to(house.port, 1 << 20);
+    let proxy = Throttle::to(house.port, 1 << 20);
     let mut push = pusher.command(&format!(
         "push http://git:good@127.0.0.1:{}/shop.git main",
         proxy.port

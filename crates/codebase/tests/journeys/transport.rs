@@ -6,7 +6,8 @@ use std::net::TcpStream;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::house::{House, Said};
+use crate::house::House;
+use crate::pusher::Said;
 use crate::refusing::noise;
 
 /// Sends a request as it is and reads all that comes.
