@@ -35,14 +35,23 @@ impl Control {
     async fn kept_slugs(&self, app: &App) -> Result<HashSet<SlugId>, Error> {
         let newest = self.store.releases(app.id, None, KEPT).await?;
         let current = self.store.current_release(app.id).await?;
-        Ok(newest.iter().chain(&current).filter_map(|release| release.slug).collect())
+        Ok(newest
+            .iter()
+            .chain(&current)
+            .filter_map(|release| release.slug)
+            .collect())
     }
 
     /// Marks what neither this app nor another keeps. A slug that has just been built and has no
     /// release yet is younger than any release, and is left alone.
     async fn retire_slugs(&self, app: &App, elsewhere: &HashSet<SlugId>) -> Result<(), Error> {
         let kept = self.kept_slugs(app).await?;
-        let oldest = self.store.releases(app.id, None, KEPT).await?.last().map(|r| r.created_at);
+        let oldest = self
+            .store
+            .releases(app.id, None, KEPT)
+            .await?
+            .last()
+            .map(|r| r.created_at);
         for slug in self.store.slugs_of(app.id).await? {
             let is_kept = kept.contains(&slug.id) || elsewhere.contains(&slug.id);
             if !is_kept && oldest.is_some_and(|oldest| slug.created_at < oldest) {

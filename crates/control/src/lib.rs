@@ -76,7 +76,7 @@ pub struct Hooks {
 pub struct Control {
     store: Store,
     engine: Arc<dyn Engine>,
-    builder: Builder,
+    builder: Arc<Builder>,
     settings: Settings,
     hooks: Hooks,
     pushes: Turns,
@@ -96,7 +96,7 @@ impl Control {
     pub fn new(
         store: Store,
         engine: Arc<dyn Engine>,
-        builder: Builder,
+        builder: Arc<Builder>,
         (settings, hooks): (Settings, Hooks),
     ) -> (Arc<Self>, Looks) {
         let (looks, receiver) = mpsc::unbounded_channel();

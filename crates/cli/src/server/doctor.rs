@@ -1,0 +1,90 @@
+//! What this machine offers, for `noon doctor`.
+
+/// One thing that noon needs, or can do more with.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Finding {
+    /// What it is.
+    pub name: String,
+    /// Whether it is there.
+    pub ok: bool,
+    /// What was found, or what is lost without it.
+    pub what: String,
+    /// The command that mends it, where there is one.
+    pub mend: Option<String>,
+}
+
+/// Looks at this machine, as this user.
+pub fn findings() -> Vec<Finding> {
+    let mut findings: Vec<_> = noon_sandbox::probe().into_iter().map(walls).collect();
+    findings.push(git());
+    findings.push(runtime("python3", "Python apps", "apt-get install python3"));
+    findings.push(runtime(
+        "node",
+        "Node.js apps",
+        "apt-get install nodejs npm",
+    ));
+    findings.push(runtime("npm", "Node.js apps", "apt-get install npm"));
+    findings
+}
+
+fn walls(probe: noon_sandbox::Probe) -> Finding {
+    let noon_sandbox::Probe {
+        name,
+        present,
+        found,
+        cost,
+        mend,
+    } = probe;
+    let what = match (present, found.is_empty()) {
+        (true, false) => found,
+        (true, true) => "there".to_owned(),
+        (false, _) => format!("without it {cost}"),
+    };
+    Finding {
+        name: name.to_owned(),
+        ok: present,
+        what,
+        mend: mend.map(str::to_owned),
+    }
+}
+
+fn git() -> Finding {
+    let found = output("git", &["--version"]);
+    Finding {
+        name: "git".to_owned(),
+        ok: found.is_some(),
+        what: found.unwrap_or_else(|| "without it nothing can be pushed".to_owned()),
+        mend: Some("apt-get install git".to_owned()),
+    }
+}
+
+/// A language's runtime on the stack, which is what apps see: not what this user's PATH holds.
+fn runtime(program: &str, whose: &str, mend: &str) -> Finding {
+    let dirs = ["/usr/bin", "/usr/local/bin", "/bin"];
+    let path = dirs
+        .iter()
+        .map(|dir| format!("{dir}/{program}"))
+        .find(|path| std::fs::metadata(path).is_ok_and(|found| found.is_file()));
+    let version = path
+        .as_deref()
+        .and_then(|path| output(path, &["--version"]));
+    Finding {
+        name: program.to_owned(),
+        ok: path.is_some(),
+        what: match (path, version) {
+            (Some(path), Some(version)) => format!("{path}: {version}"),
+            (Some(path), None) => path,
+            (None, _) => format!("without it on the stack {whose} cannot be built"),
+        },
+        mend: Some(mend.to_owned()),
+    }
+}
+
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = std::process::Command::new(program)
+        .args(arguments)
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    output.status.success().then_some(text)
+}

@@ -1,0 +1,286 @@
+//! The parent: holds the data directory and the listeners, and runs the roles.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::data::Data;
+use super::role::Role;
+use super::settings::{Settings, VARIABLES};
+use super::{ServerError, banner, handover, keys, signals};
+
+/// Runs the platform: API, git, builds, router, logs and all apps, in the foreground.
+///
+/// It needs no configuration: each setting is an environment variable with a working default,
+/// listed below. The first start prints how to log in. SIGTERM or Ctrl-C stops all in order.
+///
+///   noon server
+///   NOON_DATA_DIR=/srv/noon NOON_DOMAIN=apps.example.com NOON_HTTP_ADDR=0.0.0.0:80 noon server
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment, after_help = variables())]
+pub struct ServerArgs {
+    /// Leave apps running when the server stops; the next start takes them up again.
+    #[arg(long)]
+    pub detach_apps: bool,
+}
+
+fn variables() -> String {
+    let line = |(name, default, meaning): &(&str, &str, &str)| {
+        format!("  {name}\n      {meaning} [default: {default}]\n")
+    };
+    let lines: String = VARIABLES.iter().map(line).collect();
+    format!("Environment:\n{lines}")
+}
+
+/// How long the roles have to stop by themselves. Control may wait for apps to drain and stop.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// A role that lived so long has not failed at its start.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// Runs the server until it is told to stop.
+pub fn serve(args: &ServerArgs) -> Result<(), ServerError> {
+    noon_sandbox::enter_rootless().map_err(|error| {
+        ServerError::failed("this user cannot have namespaces of their own", error)
+    })?;
+    signals::log_to_stdout();
+    let settings = Settings::from_env()?;
+    let data = Data::prepare(settings.data_dir.clone())?;
+    let _held = data.hold()?;
+    keys::master_key(&data.at("master.key"))?;
+    let listeners = Listeners {
+        api: bind("NOON_API_ADDR", settings.api_addr)?,
+        http: bind("NOON_HTTP_ADDR", settings.http_addr)?,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| ServerError::failed("no event loop", error))?;
+    runtime.block_on(async {
+        let socket = data.socket("server");
+        let meeting = handover::listen(&socket).and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            UnixListener::from_std(listener)
+        });
+        let meeting = meeting.map_err(|error| {
+            ServerError::failed(format!("cannot listen at {}", socket.display()), error)
+        })?;
+        let mut parent = Parent {
+            settings,
+            listeners,
+            detach_apps: args.detach_apps,
+            roles: HashMap::new(),
+        };
+        parent.run(&meeting).await
+    })
+}
+
+fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, ServerError> {
+    TcpListener::bind(address).map_err(|error| {
+        let mend = match error.kind() {
+            std::io::ErrorKind::AddrInUse => format!("is taken: set {variable} to a free one"),
+            std::io::ErrorKind::PermissionDenied => {
+                format!("needs more rights than this user has: set {variable} to a port from 1024")
+            }
+            _ => format!("cannot be listened on ({error}): set {variable}"),
+        };
+        ServerError(format!("the address {address} {mend}"))
+    })
+}
+
+struct Listeners {
+    api: TcpListener,
+    http: TcpListener,
+}
+
+struct Running {
+    child: Child,
+    since: Instant,
+    failures: u32,
+}
+
+struct Parent {
+    settings: Settings,
+    listeners: Listeners,
+    detach_apps: bool,
+    roles: HashMap<u8, Running>,
+}
+
+/// What the parent hears of.
+enum Event {
+    Ready(Role),
+    Ended(Role, ExitStatus),
+    Stop,
+}
+
+impl Parent {
+    async fn run(&mut self, meeting: &UnixListener) -> Result<(), ServerError> {
+        for role in Role::ALL {
+            self.start(role, 0)?;
+        }
+        let (ready, mut readies) = mpsc::unbounded_channel();
+        let stop = signals::told_to_stop();
+        tokio::pin!(stop);
+        let mut up = Vec::new();
+        loop {
+            let event = tokio::select! {
+                Ok((stream, _)) = meeting.accept() => {
+                    self.welcome(stream, &ready);
+                    continue;
+                }
+                Some(role) = readies.recv() => Event::Ready(role),
+                (role, status) = ended(&mut self.roles) => Event::Ended(role, status),
+                _ = &mut stop => Event::Stop,
+            };
+            match event {
+                Event::Ready(role) => self.note_ready(role, &mut up),
+                Event::Ended(role, status) if up.len() < Role::ALL.len() => {
+                    self.stop().await;
+                    let name = role.name();
+                    return Err(ServerError(format!(
+                        "{name} did not start ({status}): see above"
+                    )));
+                }
+                Event::Ended(role, status) => self.restart(role, status).await?,
+                Event::Stop => {
+                    tracing::info!("stopping");
+                    self.stop().await;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn note_ready(&self, role: Role, up: &mut Vec<Role>) {
+        if up.contains(&role) {
+            return;
+        }
+        up.push(role);
+        if up.len() == Role::ALL.len() {
+            print!("{}", banner::up(&self.settings));
+        }
+    }
+
+    /// Gives a role that came its listener, and listens for its word that it is ready.
+    fn welcome(&self, stream: UnixStream, ready: &mpsc::UnboundedSender<Role>) {
+        let http = self.listeners.http.try_clone();
+        let api = self.listeners.api.try_clone();
+        let ready = ready.clone();
+        tokio::spawn(async move {
+            if let Err(error) = meet(stream, (api.ok(), http.ok()), ready).await {
+                tracing::warn!(%error, "a role left while it was welcomed");
+            }
+        });
+    }
+
+    fn start(&mut self, role: Role, failures: u32) -> Result<(), ServerError> {
+        let failed = |error| ServerError::failed(format!("cannot start {}", role.name()), error);
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg0(format!("noon-{}", role.name()))
+            .arg("role")
+            .arg(role.name());
+        if self.detach_apps {
+            command.arg("--detach-apps");
+        }
+        let child = command.stdin(Stdio::null()).spawn().map_err(failed)?;
+        self.roles.insert(
+            role as u8,
+            Running {
+                child,
+                since: Instant::now(),
+                failures,
+            },
+        );
+        Ok(())
+    }
+
+    /// Starts a role again: at once, and more slowly each time it fails at its start.
+    async fn restart(&mut self, role: Role, status: ExitStatus) -> Result<(), ServerError> {
+        let failures = match self.roles.remove(&(role as u8)) {
+            Some(running) if running.since.elapsed() < SETTLED => running.failures + 1,
+            _ => 0,
+        };
+        tracing::warn!(role = role.name(), %status, failures, "role ended, starts again");
+        sleep(Duration::from_millis(50 * (1 << failures.min(7)) - 50)).await;
+        self.start(role, failures)
+    }
+
+    /// Stops the roles: control first, which stops the apps while the router still answers.
+    async fn stop(&mut self) {
+        for role in [Role::Control, Role::Router, Role::Logs] {
+            let Some(mut running) = self.roles.remove(&(role as u8)) else {
+                continue;
+            };
+            if let Some(pid) = running.child.id().and_then(|id| i32::try_from(id).ok()) {
+                let pid = rustix::process::Pid::from_raw(pid);
+                let term = rustix::process::Signal::TERM;
+                let _ = pid.map(|pid| rustix::process::kill_process(pid, term));
+            }
+            if timeout(PATIENCE, running.child.wait()).await.is_err() {
+                tracing::warn!(role = role.name(), "did not stop in time, is killed");
+                let _ = running.child.kill().await;
+            }
+        }
+    }
+}
+
+async fn meet(
+    stream: UnixStream,
+    (api, http): (Option<TcpListener>, Option<TcpListener>),
+    ready: mpsc::UnboundedSender<Role>,
+) -> std::io::Result<()> {
+    let mut stream = stream;
+    let word = stream.read_u8().await?;
+    let Some(role) = Role::ALL.into_iter().find(|role| *role as u8 == word) else {
+        return Ok(());
+    };
+    let listener = match role {
+        Role::Control => api,
+        Role::Router => http,
+        Role::Logs => None,
+    };
+    let plain = stream.into_std()?;
+    handover::give(&plain, listener.as_ref())?;
+    let mut stream = UnixStream::from_std(plain)?;
+    stream.read_u8().await?;
+    let _ = ready.send(role);
+    Ok(())
+}
+
+/// Waits until any of the roles ends.
+async fn ended(roles: &mut HashMap<u8, Running>) -> (Role, ExitStatus) {
+    let waits = Role::ALL.into_iter().filter_map(|role| {
+        // A map hands out one at a time: collect what is borrowed apart.
+        roles.contains_key(&(role as u8)).then_some(role)
+    });
+    let waits: Vec<Role> = waits.collect();
+    loop {
+        for role in &waits {
+            if let Some(running) = roles.get_mut(&(*role as u8)) {
+                if let Ok(Some(status)) = running.child.try_wait() {
+                    return (*role, status);
+                }
+            }
+        }
+        child_ended().await;
+    }
+}
+
+/// Resolves when some child has ended.
+async fn child_ended() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::child()) {
+        Ok(mut children) => {
+            // A child that ended before the handler stood is found by the next look.
+            let _ = timeout(Duration::from_millis(500), children.recv()).await;
+        }
+        Err(_) => sleep(Duration::from_millis(100)).await,
+    }
+}
