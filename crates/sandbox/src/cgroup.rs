@@ -52,6 +52,22 @@ impl Homes {
         }
     }
 
+    /// The controllers that our groups can have.
+    pub(crate) fn controllers(&self) -> Vec<String> {
+        let v2 = self.v2.as_ref().map(|home| home.join("cgroup.controllers"));
+        let listed = v2
+            .and_then(|path| std::fs::read_to_string(path).ok())
+            .unwrap_or_default();
+        let mut names: Vec<String> = listed.split_whitespace().map(str::to_owned).collect();
+        let v1 = [("memory", &self.memory_v1), ("pids", &self.pids_v1)];
+        names.extend(
+            v1.iter()
+                .filter(|(_, home)| home.is_some())
+                .map(|(name, _)| (*name).to_owned()),
+        );
+        names
+    }
+
     fn all(&self) -> impl Iterator<Item = &PathBuf> {
         [&self.v2, &self.memory_v1, &self.pids_v1]
             .into_iter()

@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
-use std::sync::OnceLock;
 
 use crate::envelope::{Envelope, Wiring};
 use crate::program::{Template, first_answer};
@@ -29,7 +28,7 @@ pub fn launch(shim: &ShimProgram, dir: &Path, spec: &Spec, stdio: Stdio) -> Resu
     let envelope = Envelope {
         spec: spec.clone(),
         wiring,
-        nested: nested(),
+        nested: rootless::is_nested(),
         directory,
     };
     let sent = send(&connection, &envelope, &numbers(&dir, &template, &stdio));
@@ -64,12 +63,6 @@ fn wire(stdio: Stdio) -> (Wiring, Vec<OwnedFd>) {
         } => (Wiring::Attached, vec![stdin, stdout, stderr]),
         Stdio::Terminal(inner) => (Wiring::Terminal, vec![inner]),
     }
-}
-
-/// Whether this process is root of a user namespace only; that never changes after the start.
-fn nested() -> bool {
-    static NESTED: OnceLock<bool> = OnceLock::new();
-    *NESTED.get_or_init(|| !rootless::is_real_root())
 }
 
 /// In the order in which the shim takes them.

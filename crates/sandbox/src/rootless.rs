@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use crate::Error;
 use crate::sys::file::{self, here};
@@ -25,6 +26,12 @@ pub enum Mode {
 /// Whether this process is root of the machine itself, not of a user namespace.
 pub(crate) fn is_real_root() -> bool {
     process::user() == 0 && ids_beside_root() == Some(u32::MAX - 1)
+}
+
+/// Whether this process is not the real root. Asked once, after [`enter_rootless`]: that is final.
+pub(crate) fn is_nested() -> bool {
+    static NESTED: OnceLock<bool> = OnceLock::new();
+    *NESTED.get_or_init(|| !is_real_root())
 }
 
 /// How many ids beside 0 this process's user namespace maps; `None` when 0 is not mapped.

@@ -1,5 +1,6 @@
 //! The life of a sandboxed process: it prints, ends, is told of, and leaves nothing behind.
 #![expect(unsafe_code, reason = "tests wait and signal as the platform does")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fall")]
 
 mod common;
 
@@ -288,6 +289,48 @@ fn a_fork_bomb_is_bounded_and_ends_at_once() {
 }
 
 #[test]
+fn a_process_that_will_not_end_is_ended() {
+    if !can_run() {
+        return;
+    }
+    let ground = Ground::new();
+    let mut running = ground
+        .start(&shell(
+            "trap '' TERM; echo up; while :; do kill -STOP $$; done",
+        ))
+        .unwrap();
+    assert_eq!(read_line(&mut running.output()), "up");
+    running.shim().signal(libc::SIGTERM).unwrap();
+    running.shim().kill().unwrap();
+    assert_eq!(running.finish(), Ended::Signal(libc::SIGKILL));
+}
+
+#[test]
+fn a_stopped_process_hears_its_signal() {
+    if !can_run() {
+        return;
+    }
+    let ground = Ground::new();
+    let mut running = ground
+        .start(&shell("echo up; kill -STOP $$; sleep 100"))
+        .unwrap();
+    assert_eq!(read_line(&mut running.output()), "up");
+    running.shim().signal(libc::SIGTERM).unwrap();
+    assert_eq!(running.finish(), Ended::Signal(libc::SIGTERM));
+}
+
+#[test]
+fn orphans_are_reaped() {
+    if !can_run() {
+        return;
+    }
+    let ground = Ground::new();
+    let script =
+        "for i in $(seq 100); do (true &); done; sleep 0.2; cat /proc/[0-9]*/stat | grep -c ' Z '";
+    assert_eq!(ground.run(script).0, "0\n");
+}
+
+#[test]
 fn memory_beyond_the_limit_ends_the_process() {
     if !can_run() {
         return;
@@ -437,15 +480,12 @@ fn fifty_starts_leave_nothing_behind() {
         &[&layer],
     );
     ground.run_spec(&spec);
-    let count = || (lines("/proc/self/mounts"), sandboxes(ground.dir.path()));
-    wait_until("the first shim has left", || {
-        sandboxes(ground.dir.path()) == 0
-    });
-    let before = count();
     for _ in 0..50 {
         assert_eq!(ground.run_spec(&spec), (String::new(), Ended::Code(0)));
     }
-    wait_until("all shims have left", || count() == before);
+    wait_until("all shims have left", || sandboxes(ground.dir.path()) == 0);
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(ground.dir.path().to_str().unwrap()));
     for dir in std::fs::read_dir(ground.dir.path()).unwrap().flatten() {
         assert!(!dir.path().join("sock").exists());
     }
@@ -468,11 +508,7 @@ fn the_host_s_network_is_shown_where_asked_for() {
     assert_ne!(own, host);
 }
 
-fn lines(path: &str) -> usize {
-    std::fs::read_to_string(path).unwrap().lines().count()
-}
-
-/// Shims and inits of a test's directory, and its cgroups: a shim's current directory was there.
+/// Shims that live in a test's directory, and sockets that name it.
 fn sandboxes(ground: &std::path::Path) -> usize {
     let needle = ground.to_str().unwrap();
     let unix = std::fs::read_to_string("/proc/net/unix").unwrap();

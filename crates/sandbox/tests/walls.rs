@@ -95,8 +95,8 @@ fn proc_shows_and_changes_nothing_of_the_machine() {
         ("counts processes", "ls /proc | grep -c '^[0-9]'", "3"),
         (
             "has no foreign descriptors",
-            "ls -l /proc/$$/fd | grep -o '[0-9] -> [a-z/]*' | sort",
-            "0 -> /dev/null\n1 -> pipe\n2 -> pipe",
+            "exec python3 -c 'import os\nfor n in range(1024):\n  try: print(n, os.readlink(f\"/proc/self/fd/{n}\").split(\":\")[0])\n  except OSError: pass'",
+            "0 /dev/null\n1 pipe\n2 pipe",
         ),
         (
             "reads init",

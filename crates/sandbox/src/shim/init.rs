@@ -32,6 +32,7 @@ impl Init<'_> {
     /// Lives as pid 1; never returns.
     pub(super) fn live(self) -> ! {
         process::block_signals();
+        process::set_name(c"noon-init");
         match self.start() {
             Ok((app, exit)) => watch(app, &exit),
             Err(()) => process::leave(127),

@@ -26,6 +26,7 @@ const LONGEST_LAUNCH: usize = 16 << 20;
 /// Runs the shim program: takes one request from standard input and does it. Never returns.
 pub fn run() -> ! {
     process::close_range(3, u32::MAX);
+    process::set_name(c"noon-shim");
     let _ = serve();
     process::leave(1)
 }

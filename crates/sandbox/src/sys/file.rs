@@ -141,8 +141,8 @@ pub(crate) fn fs_magic(path: &Path) -> io::Result<i64> {
 /// Writes all of `bytes`.
 pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
-        // SAFETY: pointer and length are those of a live slice.
         let written = again(|| {
+            // SAFETY: pointer and length are those of a live slice.
             check(unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) } as i64)
         })?;
         bytes = &bytes[written as usize..];

@@ -61,7 +61,8 @@ pub(crate) fn fork_into(namespaces: i32, cgroup: Option<BorrowedFd<'_>>) -> io::
 
 /// Forks plainly; 0 in the child. The caller has one thread only.
 pub(crate) fn fork() -> io::Result<i32> {
-    // SAFETY: the process has one thread, so that the child finds every lock free.
+    // SAFETY: the process has one thread, so that the child finds every lock free; where it may
+    // have more, the caller bounds how long it waits for the child.
     check(unsafe { libc::fork() }.into()).map(|pid| pid as i32)
 }
 
@@ -103,6 +104,12 @@ pub(crate) fn signal_fd(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
         )
     };
     check(done).map(drop)
+}
+
+/// Sends a signal to a child of this process, which it has not reaped.
+pub(crate) fn signal(child: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: kill takes numbers.
+    check(unsafe { libc::kill(child, signal) }.into()).map(drop)
 }
 
 /// Sends a signal to every process that this one can see, but itself.
@@ -278,4 +285,10 @@ pub(crate) fn user() -> u32 {
 pub(crate) fn group() -> u32 {
     // SAFETY: getegid takes nothing and cannot fail.
     unsafe { libc::getegid() }
+}
+
+/// Names this process for those who list processes.
+pub(crate) fn set_name(name: &std::ffi::CStr) {
+    // SAFETY: the name is a C string; the kernel copies its first 15 bytes.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }

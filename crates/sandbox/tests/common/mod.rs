@@ -1,5 +1,6 @@
 //! What all tests of the walls share: a shim program, a spec, and a process run to its end.
 #![allow(dead_code, reason = "each test file uses a part of this")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fall")]
 
 use std::fs::File;
 use std::io::Read;
