@@ -119,15 +119,19 @@ impl Backend {
 
     /// All bytes that the database keeps, its logs too.
     pub async fn bytes(&self) -> Vec<u8> {
-        let dir = match &self.place {
-            Place::Sqlite(dir) => dir.path().to_owned(),
+        let dirs = match &self.place {
+            Place::Sqlite(dir) => vec![dir.path().to_owned()],
             Place::Postgres(server) => {
                 self.raw_sql("CHECKPOINT").await.unwrap();
-                server.data()
+                let sql = "SELECT oid::bigint AS oid FROM pg_database \
+                    WHERE datname = current_database()";
+                let oid: i64 = self.raw_rows(sql).await[0].get("oid");
+                let data = server.data();
+                vec![data.join("pg_wal"), data.join(format!("base/{oid}"))]
             }
         };
         let mut bytes = Vec::new();
-        collect(&dir, &mut bytes);
+        dirs.iter().for_each(|dir| collect(dir, &mut bytes));
         bytes
     }
 

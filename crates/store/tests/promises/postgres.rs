@@ -83,11 +83,8 @@ impl Server {
             .child
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        if matches!(child.try_wait(), Ok(None)) {
-            let pid = child.id().to_string();
-            let _ = Command::new("kill").args(["-QUIT", &pid]).status();
-            let _ = child.wait();
-        }
+        drop(child.stdin.take());
+        let _ = child.wait();
     }
 
     /// Starts it once more after [`Self::stop`].
@@ -191,14 +188,18 @@ fn init(programs: &Programs, dir: &Path, user: Option<(u32, u32)>) {
     );
 }
 
+/// Lives as long as its standard input: should these tests be killed, no server is left behind.
+const KEEPER: &str = r#""$@" </dev/null & cat >/dev/null; kill -QUIT $!; wait $!"#;
+
 fn spawn(programs: &Programs, dir: &Path, user: Option<(u32, u32)>) -> Child {
     let log = File::create(dir.join("log")).unwrap();
-    let mut command = Command::new(&programs.postgres);
+    let mut command = Command::new("sh");
+    command.args(["-c", KEEPER, "sh"]).arg(&programs.postgres);
     command.arg("-D").arg(dir.join("data")).arg("-k").arg(dir);
     command.args(["-c", "listen_addresses=", "-c", "max_connections=200"]);
     command.args(["-c", "shared_buffers=32MB", "-c", "fsync=off"]);
     command
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(log);
     as_user(&mut command, dir, user).spawn().unwrap()
