@@ -181,6 +181,7 @@ fn ask(port: u16) -> Result<String, String> {
         .proxy(None)
         .http_status_as_error(false)
         .timeout_global(Some(Duration::from_secs(30)))
+        .user_agent("noon-demo")
         .build()
         .into();
     let request = agent
