@@ -10,10 +10,13 @@ use crate::cache::{AppCache, Key};
 use crate::detect::{Base, Compile, Plan};
 use crate::error::{Error, failure};
 use crate::layers::Held;
-use crate::output::Reporter;
+use crate::output::{Reporter, Trouble};
 use crate::slug::{Parts, human, seal};
 use crate::step::{Step, Steps};
 use crate::workspace::Workspace;
+
+/// Rises when building the same would give something else.
+pub(crate) const REVISION: &[u8] = b"1";
 
 /// One build under way.
 pub(crate) struct Build<'a> {
@@ -35,9 +38,16 @@ impl Build<'_> {
             held.extend(self.compile(compile, &held).await?);
         }
         let slug = self.seal(&held)?;
-        held.iter_mut().for_each(Held::keep);
-        self.remember_source(&slug);
+        held.iter_mut().for_each(|held| self.keep(held));
         Ok(slug)
+    }
+
+    /// Says that a layer stays, whatever follows, and remembers how it came to be.
+    pub(crate) fn keep(&self, held: &mut Held) {
+        held.keep();
+        if let Some(key) = held.memo.take() {
+            self.cache.remember(&key, &held.layer);
+        }
     }
 
     /// The source and its dependencies, in the order in which they are stacked.
@@ -66,35 +76,44 @@ impl Build<'_> {
     /// The tree as a layer, known again by git's own id.
     async fn source(&self) -> Result<Held, BuildFailure> {
         const STEP: &str = "close the source";
-        let known = self.cache.recall(LayerKind::Source, &self.source_key());
+        let key = Key::of([self.job.source.tree.as_str().as_bytes()]);
+        let known = self.cache.recall(LayerKind::Source, &key);
         if let Some(held) = known.and_then(|layer| self.builder.layers.find(layer)) {
             return Ok(held);
         }
         let dir = self.job.source.dir.clone();
         let held = self.close(dir, LayerKind::Source, &[]).await?;
-        held.ok_or_else(|| failure(STEP, "the tree is empty"))
+        let mut held = held.ok_or_else(|| failure(STEP, "the tree is empty"))?;
+        held.memo = Some(key);
+        Ok(held)
     }
 
-    fn source_key(&self) -> Key {
-        Key::of([self.job.source.tree.as_str().as_bytes()])
-    }
-
-    fn remember_source(&self, slug: &Slug) {
-        let source = slug
-            .layers
-            .iter()
-            .find(|layer| layer.kind == LayerKind::Source);
-        if let Some(layer) = source {
-            self.cache.remember(&self.source_key(), layer);
-        }
-    }
-
-    /// What the app's own build makes of source and dependencies, without network.
+    /// What the app's own build makes of source and dependencies, without network. The same of the
+    /// same, so it is not done twice.
     async fn compile(&self, compile: &Compile, on: &[Held]) -> Result<Option<Held>, BuildFailure> {
+        let layers: Vec<_> = on.iter().map(|held| held.layer.id).collect();
+        let key = self.output_key(compile, &layers).await;
+        let known = self.cache.recall(LayerKind::Output, &key);
+        if let Some(held) = known.and_then(|layer| self.builder.layers.find(layer)) {
+            self.reporter
+                .step("Nothing has changed since the last build");
+            return Ok(Some(held));
+        }
+        let mut output = self.run_compile(compile, layers).await?;
+        if let Some(held) = &mut output {
+            held.memo = Some(key);
+        }
+        Ok(output)
+    }
+
+    async fn run_compile(
+        &self,
+        compile: &Compile,
+        layers: Vec<LayerId>,
+    ) -> Result<Option<Held>, BuildFailure> {
         const STEP: &str = "build";
         self.reporter.step(&compile.announce);
         let upper = self.workspace.upper("output").map_err(|e| e.at(STEP))?;
-        let layers: Vec<_> = on.iter().map(|held| held.layer.id).collect();
         let step = Step {
             name: STEP,
             script: &compile.script,
@@ -106,6 +125,24 @@ impl Build<'_> {
         let exit = self.run(step).await?;
         self.expect_success(exit, "the build", STEP)?;
         self.close(upper, LayerKind::Output, &layers).await
+    }
+
+    /// Everything that the output depends on.
+    async fn output_key(&self, compile: &Compile, layers: &[LayerId]) -> Key {
+        let known = self.builder.stack.lock().await;
+        let stack = known
+            .as_ref()
+            .map(|(_, stack)| stack.to_string())
+            .unwrap_or_default();
+        let name = self.builder.settings.stack.as_str();
+        let mut parts: Vec<&[u8]> = vec![
+            REVISION,
+            name.as_bytes(),
+            stack.as_bytes(),
+            compile.script.as_bytes(),
+        ];
+        parts.extend(layers.iter().map(|id| id.as_bytes().as_slice()));
+        Key::of(parts)
     }
 
     fn seal(&self, held: &[Held]) -> Result<Slug, BuildFailure> {
@@ -173,10 +210,6 @@ impl Build<'_> {
         blocking("close a layer", move || layers.close(&dir, kind, &below)).await
     }
 
-    pub(crate) const fn builder_name(&self) -> &'static str {
-        self.plan.builder
-    }
-
     /// One sentence where a step ended badly.
     pub(crate) fn expect_success(
         &self,
@@ -184,19 +217,22 @@ impl Build<'_> {
         what: &str,
         step: &str,
     ) -> Result<(), BuildFailure> {
-        let disk_was_full = self.reporter.end_capture();
+        let trouble = self.reporter.end_capture();
         let how = match exit {
             Exit::Code(0) => return Ok(()),
-            _ if disk_was_full => return Err(Error::DiskFull.at(step)),
+            _ if trouble == Some(Trouble::Disk) => return Err(Error::DiskFull.at(step)),
             Exit::Code(code) => format!("exited with {code}"),
             Exit::Signal(9) => "was killed, most likely for want of memory".to_owned(),
             Exit::Signal(signal) => format!("was ended by signal {signal}"),
             Exit::TimedOut => "took too long".to_owned(),
         };
-        let sentence = format!(
-            "Push rejected, failed to compile {} app: {what} {how} ({step})",
-            self.builder_name()
-        );
+        let hint = match trouble {
+            Some(Trouble::Network) => ": the network could not be reached from the build",
+            _ => "",
+        };
+        let app = self.plan.builder;
+        let sentence =
+            format!("Push rejected, failed to compile {app} app: {what} {how} ({step}){hint}");
         Err(failure(step, sentence))
     }
 }

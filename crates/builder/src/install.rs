@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use noon_domain::{BuildFailure, LayerId, LayerKind, Mount, Network};
 
-use crate::build::Build;
+use crate::build::{Build, REVISION};
 use crate::cache::Key;
 use crate::detect::{Base, Install, Runtime, Tool};
 use crate::error::Error;
@@ -14,8 +14,6 @@ use crate::stack::Stack;
 use crate::step::Step;
 use crate::tools::UV_VERSION;
 
-/// Rises when installing the same would give something else.
-const REVISION: &[u8] = b"1";
 const STEP: &str = "install dependencies";
 
 impl Build<'_> {
@@ -52,7 +50,7 @@ impl Build<'_> {
         let layer = self
             .close(upper, LayerKind::Dependencies, below.as_slice())
             .await?;
-        Ok(self.settle(install, &key, layer))
+        Ok(self.settle(install, key, layer))
     }
 
     fn remembered(&self, install: &Install, key: &Key) -> Option<Held> {
@@ -64,10 +62,10 @@ impl Build<'_> {
     }
 
     /// What was installed stays, even if a later step fails: it is whole and true by itself.
-    fn settle(&self, install: &Install, key: &Key, mut layer: Option<Held>) -> Option<Held> {
+    fn settle(&self, install: &Install, key: Key, mut layer: Option<Held>) -> Option<Held> {
         if let (Some(held), true) = (&mut layer, install.is_locked) {
-            held.keep();
-            self.cache.remember(key, &held.layer);
+            held.memo = Some(key);
+            self.keep(held);
         }
         layer
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use noon_domain::{Layer, LayerId, LayerKind};
 
 use crate::Error;
+use crate::cache::Key;
 use crate::trash::Trash;
 use crate::tree::{Normal, Whiteouts, normalise};
 
@@ -30,6 +31,8 @@ struct Use {
 /// when the build ends without having kept it.
 pub(crate) struct Held {
     pub(crate) layer: Layer,
+    /// The question to which it is the answer, to be remembered once it is kept.
+    pub(crate) memo: Option<Key>,
     layers: Arc<Layers>,
     fresh: bool,
     kept: bool,
@@ -103,6 +106,7 @@ impl Layers {
         uses.entry(layer.id).or_default().holders += 1;
         Held {
             layer,
+            memo: None,
             layers: self.clone(),
             fresh,
             kept: false,

@@ -21,7 +21,35 @@ struct Sink {
     out: OutputLine,
     lines: usize,
     pending: [Vec<u8>; 2],
-    disk_was_full: bool,
+    trouble: Option<Trouble>,
+}
+
+/// What a step complained of that is no fault of the app's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Trouble {
+    /// The disk was full.
+    Disk,
+    /// There was no way to the registry.
+    Network,
+}
+
+impl Trouble {
+    fn in_line(line: &str) -> Option<Self> {
+        const DISK: [&str; 2] = ["No space left on device", "ENOSPC"];
+        const NETWORK: [&str; 5] = [
+            "EAI_AGAIN",
+            "ENETUNREACH",
+            "Temporary failure in name resolution",
+            "dns error",
+            "tcp connect error",
+        ];
+        let has = |signs: &[&str]| signs.iter().any(|sign| line.contains(sign));
+        if has(&DISK) {
+            Some(Self::Disk)
+        } else {
+            has(&NETWORK).then_some(Self::Network)
+        }
+    }
 }
 
 impl Reporter {
@@ -30,7 +58,7 @@ impl Reporter {
             out,
             lines: 0,
             pending: Default::default(),
-            disk_was_full: false,
+            trouble: None,
         })))
     }
 
@@ -55,9 +83,8 @@ impl Reporter {
         Box::new(move |stream, bytes| reporter.sink().take(stream, bytes))
     }
 
-    /// Ends a step's output: passes on what had no newline, and tells whether the step complained
-    /// of a full disk.
-    pub(crate) fn end_capture(&self) -> bool {
+    /// Ends a step's output: passes on what had no newline, and tells what the step complained of.
+    pub(crate) fn end_capture(&self) -> Option<Trouble> {
         let mut sink = self.sink();
         for index in 0..2 {
             let rest = std::mem::take(&mut sink.pending[index]);
@@ -65,7 +92,7 @@ impl Reporter {
                 sink.line(&rest);
             }
         }
-        std::mem::take(&mut sink.disk_was_full)
+        sink.trouble.take()
     }
 
     fn sink(&self) -> MutexGuard<'_, Sink> {
@@ -95,7 +122,7 @@ impl Sink {
             return;
         }
         let text = clean(raw);
-        self.disk_was_full |= text.contains("No space left on device") || text.contains("ENOSPC");
+        self.trouble = self.trouble.or_else(|| Trouble::in_line(&text));
         (self.out)(format!("       {text}").trim_end());
     }
 }
@@ -215,8 +242,8 @@ mod tests {
         take(Stream::Stderr, b"err: No space left on device\n");
         take(Stream::Stdout, b"o\nthree");
         take(Stream::Stderr, "x".repeat(100_000).as_bytes());
-        assert!(reporter.end_capture());
-        assert!(!reporter.end_capture());
+        assert_eq!(reporter.end_capture(), Some(Trouble::Disk));
+        assert_eq!(reporter.end_capture(), None);
         let lines = lines.lock().unwrap();
         let starts = [
             "       one",

@@ -1,6 +1,7 @@
 //! What the stack can run: found by asking its programs, inside the sandbox, where builds see it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -102,6 +103,13 @@ impl Stack {
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut each = self.versions.iter();
+        each.try_for_each(|(runtime, version)| write!(f, "{} {version} ", runtime.program()))
     }
 }
 

@@ -132,6 +132,9 @@ fn env(operator: &BTreeMap<String, String>) -> BTreeMap<String, Secret<String>> 
         ("NODE_ENV", "production"),
         ("npm_config_update_notifier", "false"),
         ("npm_config_progress", "false"),
+        ("npm_config_fetch_retries", "2"),
+        ("npm_config_fetch_retry_mintimeout", "1000"),
+        ("npm_config_fetch_retry_maxtimeout", "5000"),
     ];
     let operator = operator.iter().map(|(k, v)| (k.as_str(), v.as_str()));
     fixed

@@ -57,6 +57,10 @@ async fn a_locked_app_is_installed_built_without_network_and_pruned() {
         second.ran
     );
     assert!(!second.ran[0].contains("npm ci"));
+
+    let again = house.push(&tree("two")).await;
+    assert_eq!(again.ran, Vec::<String>::new(), "nothing is built twice");
+    assert_eq!(again.slug().id, second.slug().id);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -273,3 +273,20 @@ async fn a_purged_cache_is_gone() {
     assert!(!house.names("cache").contains(&house.app.to_string()));
     house.push(&APP).await.slug();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_out_of_reach_is_named_as_the_cause() {
+    if !has_walls() {
+        return;
+    }
+    let house = House::new();
+    let script = "echo 'npm error code EAI_AGAIN'; exit 1";
+    let failed = house
+        .push(&[("package.json", BUILD), ("build.sh", script)])
+        .await;
+    let sentence = &failed.failure().sentence;
+    assert!(
+        sentence.ends_with(": the network could not be reached from the build"),
+        "{sentence}"
+    );
+}

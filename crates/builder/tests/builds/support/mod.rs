@@ -134,6 +134,7 @@ impl House {
             "layers".to_owned(),
             format!("{cache}/source"),
             format!("{cache}/dependencies"),
+            format!("{cache}/output"),
         ]
         .into_iter()
         .map(|dir| (dir.clone(), self.names(&dir)))
