@@ -268,7 +268,6 @@ impl<'a> Exchange<'a> {
             let discard = poll_fn(|cx| rest.poll_discard(cx, self.client));
             self.keeps = matches!(timeout(DISCARD, discard).await, Ok(Ok(())));
         }
-        // A client that has closed its half may have asked for more before.
-        self.keeps && !(self.client.has_ended && self.client.ahead.is_empty())
+        self.keeps && !self.client.has_ended
     }
 }

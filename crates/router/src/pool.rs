@@ -1,6 +1,7 @@
 //! Connections to processes that wait for their next request. One pool per thread.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use noon_domain::ProcessId;
@@ -25,7 +26,7 @@ struct Parked {
 pub(crate) struct Pool(HashMap<ProcessId, Lot>);
 
 struct Lot {
-    upstream: std::sync::Arc<Upstream>,
+    upstream: Arc<Upstream>,
     parked: Vec<Parked>,
 }
 
@@ -47,7 +48,7 @@ impl Pool {
     }
 
     /// Parks a connection, unless its process is on its way out.
-    pub(crate) fn put(&mut self, upstream: &std::sync::Arc<Upstream>, socket: Socket) {
+    pub(crate) fn put(&mut self, upstream: &Arc<Upstream>, socket: Socket) {
         if upstream.is_leaving() || !socket.ahead.is_empty() || socket.has_ended {
             return;
         }
@@ -72,5 +73,94 @@ impl Pool {
                 .retain(|p| p.since.elapsed() < MAX_IDLE && p.socket.is_silent());
             !lot.upstream.is_leaving() && !lot.parked.is_empty()
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use noon_domain::{
+        Address, AppId, Backend, Endpoint, Hostname, NoBackend, ProcessName, RouteTable,
+    };
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::routes::{Hold, Routes, Seeker};
+
+    fn apply(routes: &Routes, ready: Result<Vec<Endpoint>, NoBackend>) {
+        let (app, app_name) = (AppId::new(), "demo".parse().unwrap());
+        let host: Hostname = "demo.test".parse().unwrap();
+        let backend = Arc::new(Backend {
+            app,
+            app_name,
+            ready,
+        });
+        routes.apply(&RouteTable::new(1, [(host, backend)]));
+    }
+
+    fn hold(routes: &Routes) -> Hold {
+        let name: ProcessName = "web.1".parse().unwrap();
+        let address = Address::Tcp(([127, 0, 0, 1], 1).into());
+        let process = ProcessId::new();
+        apply(
+            routes,
+            Ok(vec![Endpoint {
+                process,
+                name,
+                address,
+            }]),
+        );
+        let seeker = Seeker {
+            host: "demo.test",
+            tried: &[],
+            thread: 0,
+            random: 0,
+        };
+        routes.take(&seeker).unwrap()
+    }
+
+    async fn pair() -> (Socket, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        (Socket::new(ours), listener.accept().await.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn a_parked_connection_is_taken_once() {
+        let (mut pool, hold) = (Pool::default(), hold(&Routes::new()));
+        let (ours, _theirs) = pair().await;
+        pool.put(&hold.upstream, ours);
+        pool.sweep();
+        let process = hold.upstream.endpoint.process;
+        assert!(pool.take(process, false).is_some() && pool.take(process, true).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_closed_or_spoke_out_of_turn_is_not_taken() {
+        for has_spoken in [false, true] {
+            let (mut pool, hold) = (Pool::default(), hold(&Routes::new()));
+            let (ours, theirs) = pair().await;
+            if has_spoken {
+                theirs.try_write(b"HTTP/1.1 408 Timeout").unwrap();
+            }
+            drop(theirs);
+            pool.put(&hold.upstream, ours);
+            // The runtime hears of the close when it next waits.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            assert!(pool.take(hold.upstream.endpoint.process, true).is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn connections_to_a_process_that_left_are_closed_and_none_is_parked() {
+        let (mut pool, routes) = (Pool::default(), Routes::new());
+        let hold = hold(&routes);
+        let ((first, _theirs), (second, _others)) = (pair().await, pair().await);
+        pool.put(&hold.upstream, first);
+        apply(&routes, Err(NoBackend::NoProcesses));
+        pool.sweep();
+        pool.put(&hold.upstream, second);
+        assert!(pool.take(hold.upstream.endpoint.process, true).is_none());
     }
 }

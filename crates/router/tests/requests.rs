@@ -2,9 +2,9 @@
 
 mod support;
 
-use std::io::Write;
-use std::sync::Arc;
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 
 use noon_domain::{Address, Endpoint};
 use noon_router::SocketFn;
@@ -379,19 +379,60 @@ fn a_request_that_met_a_stale_connection_is_sent_once_more() {
 }
 
 #[test]
-fn an_unwanted_body_is_let_go_and_the_connection_kept() {
+fn an_unwanted_body_is_let_go_and_only_the_clients_connection_kept() {
     let app = App::start(|mut peer, _| {
-        peer.head();
-        peer.stream.write_all(&ok("early")).unwrap();
-        peer.head();
+        while let Some(head) = peer.head() {
+            let line = head.lines().next().unwrap();
+            let _ = peer.stream.write_all(&ok(line));
+        }
     });
-    let house = House::with(&[&app]);
+    let house = House::start(HouseSettings {
+        threads: 1,
+        ..HouseSettings::default()
+    });
+    house.route(&[&app]);
     let mut client = Client::connect(house.addr);
     client.send("POST / HTTP/1.1\r\nHost: demo.test\r\nContent-Length: 4\r\n\r\n");
-    assert_eq!(client.answer().text(), "early");
+    assert_eq!(client.answer().text(), "POST / HTTP/1.1");
     client.send("late");
     client.send(GET);
-    assert_eq!(client.answer().text(), "early");
+    assert_eq!(client.answer().text(), "GET / HTTP/1.1");
+    assert_eq!(app.connections(), 2);
+}
+
+#[test]
+fn a_request_that_comes_with_the_last_bytes_of_a_body_is_not_lost() {
+    let (seen, is_seen) = mpsc::channel();
+    let app = App::start(move |mut peer, _| {
+        while peer.head().is_some_and(|h| h.starts_with("POST")) {
+            seen.send(()).unwrap();
+            let body = String::from_utf8(peer.exactly(4).unwrap()).unwrap();
+            peer.stream.write_all(&ok(&body)).unwrap();
+        }
+    });
+    let house = House::with(&[&app]);
+    let mut client = house.client();
+    let head = "POST / HTTP/1.1\r\nHost: demo.test\r\nContent-Length: 4\r\n\r\n";
+    client.send(head);
+    is_seen.recv().unwrap();
+    client.send(&format!("body{head}next"));
+    assert_eq!(
+        (client.answer().text(), client.answer().text()),
+        ("body".into(), "next".into())
+    );
+}
+
+#[test]
+fn a_refusal_is_not_overtaken_by_a_reset() {
+    let house = House::with(&[]);
+    for _ in 0..10 {
+        let mut client = house.client();
+        client.send(&format!("nonsense\r\n\r\n{}", "x".repeat(100_000)));
+        client.half_close();
+        let mut answer = Vec::new();
+        client.peer.stream.read_to_end(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 400 Bad Request\r\n"));
+    }
 }
 
 #[test]
