@@ -290,3 +290,27 @@ async fn a_registry_out_of_reach_is_named_as_the_cause() {
         "{sentence}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn builds_of_one_tree_at_once_share_its_layer() {
+    let house = House::new();
+    let (one, two, three) = tokio::join!(house.push(&APP), house.push(&APP), house.push(&APP));
+    assert_eq!(one.slug().id, two.slug().id);
+    assert_eq!(one.slug().id, three.slug().id);
+    assert_eq!(house.names("layers").len(), 1);
+    assert_eq!(house.names("builds"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_engine_that_cannot_start_a_step_is_no_fault_of_the_pusher() {
+    let house = House::new();
+    house.engine.refuse();
+    let failed = house
+        .push(&[("package.json", BUILD), ("build.sh", "true")])
+        .await;
+    assert_eq!(
+        failed.failure().sentence,
+        "noon could not run a step of the build (look at the stack): no room for that: tests say so"
+    );
+    assert_eq!(house.names("layers"), Vec::<String>::new());
+}

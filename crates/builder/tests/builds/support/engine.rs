@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use noon_domain::{
@@ -15,6 +16,7 @@ pub struct BubbleEngine {
     layers: PathBuf,
     scratch: PathBuf,
     ran: Mutex<Vec<String>>,
+    refuses: AtomicBool,
 }
 
 impl BubbleEngine {
@@ -24,7 +26,13 @@ impl BubbleEngine {
             layers,
             scratch,
             ran: Mutex::default(),
+            refuses: AtomicBool::new(false),
         }
+    }
+
+    /// Starts nothing from now on.
+    pub fn refuse(&self) {
+        self.refuses.store(true, Ordering::SeqCst);
     }
 
     /// All commands so far.
@@ -136,6 +144,11 @@ impl Engine for BubbleEngine {
                     why: "only captures".to_owned(),
                 });
             };
+            if self.refuses.load(Ordering::SeqCst) {
+                return Err(EngineError::NoRoom {
+                    why: "tests say so".to_owned(),
+                });
+            }
             self.ran.lock().unwrap().push(spec.command.clone());
             let dir = self.scratch.join(spec.id.to_string());
             let mut command = self.command(&spec, &dir);
