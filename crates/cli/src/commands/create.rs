@@ -27,7 +27,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(context: &Context, args: Args) -> Result<()> {
-    let name = args.name.or_else(|| context.settings.app.clone());
+    let name = args.name;
     let app: App = context.api()?.post("/apps", &AppCreate { name })?;
     context.out.note(format_args!("Created {}.", app.name));
     if !args.no_remote {

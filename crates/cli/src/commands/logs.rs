@@ -52,26 +52,38 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         tail: Some(args.tail),
     };
     let mut reader = Reader::new(&context.out);
-    reader.read(&app, &session)?;
-    if !args.tail {
-        return Ok(());
-    }
     loop {
-        session.lines = Some(0); // the id of the last line says where to go on
-        std::thread::sleep(PAUSE);
         match reader.read(&app, &session) {
-            Ok(()) | Err(Error::Unreachable { .. } | Error::Io { .. }) => {}
-            Err(Error::Refused {
-                status: 500..=599, ..
-            }) => {}
-            Err(error) => return Err(error),
+            Ok(()) if !args.tail => return Ok(()),
+            Err(error) if !(args.tail && reader.has_begun && is_passing(&error)) => {
+                return Err(error);
+            }
+            _ => {}
         }
+        if reader.last_id.is_some() {
+            session.lines = Some(0); // the id says where to go on
+        }
+        std::thread::sleep(PAUSE);
     }
+}
+
+/// Whether trying again may help: the server is away for a moment.
+const fn is_passing(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Unreachable { .. }
+            | Error::Io { .. }
+            | Error::Refused {
+                status: 500..=599,
+                ..
+            }
+    )
 }
 
 struct Reader<'a> {
     out: &'a Output,
     is_terminal: bool,
+    has_begun: bool,
     last_id: Option<String>,
 }
 
@@ -80,6 +92,7 @@ impl<'a> Reader<'a> {
         Self {
             out,
             is_terminal: std::io::stdout().is_terminal(),
+            has_begun: false,
             last_id: None,
         }
     }
@@ -91,6 +104,7 @@ impl<'a> Reader<'a> {
         let stream = app
             .api
             .stream(url, "text/event-stream", self.last_id.as_deref())?;
+        self.has_begun = true;
         self.read_events(stream)
     }
 
@@ -115,11 +129,12 @@ impl<'a> Reader<'a> {
 
     fn print(&mut self, event: Event) -> Result<()> {
         self.last_id = event.id.or_else(|| self.last_id.take());
-        if self.is_terminal {
-            self.out
-                .line(painted(self.out, &terminal::sanitized(&event.data)))
-        } else {
-            self.out.line(event.data)
+        match event.data {
+            Some(line) if self.is_terminal => self
+                .out
+                .line(painted(self.out, &terminal::sanitized(&line))),
+            Some(line) => self.out.line(line),
+            None => Ok(()), // only says where the stream stands
         }
     }
 }
