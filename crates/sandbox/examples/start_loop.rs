@@ -1,7 +1,8 @@
 //! How long until a program's first byte: a plain fork and exec, our launch, and bubblewrap where
 //! it is installed, in turns. Prints medians and their ratio to the plain start.
 //!
-//! `start_loop SHIM ROUNDS`: SHIM is a static `noon-shim` of the profile `shim`. Needs root.
+//! `start_loop SHIM [ROUNDS [PROGRAM]]`: SHIM is a static `noon-shim` of the profile `shim`;
+//! PROGRAM prints at once, `/usr/bin/echo` if not given. Needs root.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -18,6 +19,10 @@ fn main() -> Outcome<()> {
     let shim = ShimProgram::from_bytes(std::fs::read(path)?.leak())?;
     let ground = std::env::temp_dir().join(format!("start-loop-{}", std::process::id()));
     std::fs::create_dir_all(ground.join("layer"))?;
+    let program = arguments
+        .next()
+        .unwrap_or_else(|| "/usr/bin/echo".to_owned());
+    std::fs::copy(program, ground.join("layer/program"))?;
     let bench = Bench { shim, ground };
     let times = bench.rounds(rounds);
     std::fs::remove_dir_all(&bench.ground)?;
@@ -43,9 +48,9 @@ impl Bench {
         .map(|name| (name, Vec::new()))
         .into();
         for round in 0..rounds {
-            all[0]
-                .1
-                .push(first_byte(Command::new("/usr/bin/echo").arg("x"))?);
+            all[0].1.push(first_byte(
+                Command::new(self.ground.join("layer/program")).arg("x"),
+            )?);
             all[1]
                 .1
                 .push(self.ours(round, Net::Isolated, Limits::default())?);
@@ -59,7 +64,7 @@ impl Bench {
                 .1
                 .push(self.ours(round, Net::Host, Limits::default())?);
             if has_bwrap {
-                all[4].1.push(first_byte(&mut bwrap())?);
+                all[4].1.push(first_byte(&mut bwrap(&self.ground))?);
             }
         }
         Ok(all)
@@ -70,7 +75,7 @@ impl Bench {
         std::fs::create_dir(&dir)?;
         let spec = Spec {
             label: Vec::new(),
-            argv: vec!["/usr/bin/echo".into(), "x".into()],
+            argv: vec!["/app/program".into(), "x".into()],
             env: Vec::new(),
             cwd: "/app".into(),
             hostname: "web-1".into(),
@@ -118,7 +123,7 @@ fn first_byte(command: &mut Command) -> Outcome<Duration> {
     Ok(took)
 }
 
-fn bwrap() -> Command {
+fn bwrap(ground: &std::path::Path) -> Command {
     let mut command = Command::new("bwrap");
     command.args([
         "--unshare-all",
@@ -138,9 +143,17 @@ fn bwrap() -> Command {
         "/lib64",
     ]);
     command.args([
-        "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/app",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--tmpfs",
+        "/tmp",
+        "--ro-bind",
     ]);
-    command.args(["/usr/bin/echo", "x"]);
+    command
+        .arg(ground.join("layer"))
+        .args(["/app", "/app/program", "x"]);
     command
 }
 

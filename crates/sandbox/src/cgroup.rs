@@ -272,13 +272,24 @@ impl Cgroup {
 
 /// Turns on the controllers for the groups below, where they are to be had.
 fn turn_on(group: &OwnedFd) {
-    let knob = "cgroup.subtree_control";
-    let now = file::read_knob(group.as_fd(), knob).unwrap_or_default();
-    for controller in ["memory", "pids"] {
-        if !now.split_whitespace().any(|on| on == controller) {
-            let _ = file::write_knob(group.as_fd(), knob, &format!("+{controller}"));
-        }
+    let listed = |knob| file::read_knob(group.as_fd(), knob).unwrap_or_default();
+    let available = listed("cgroup.controllers");
+    let wanted = ["memory", "pids"]
+        .into_iter()
+        .filter(|name| has_word(&available, name));
+    let wanted: Vec<&str> = wanted.collect();
+    if wanted.is_empty() {
+        return;
     }
+    let knob = "cgroup.subtree_control";
+    let now = listed(knob);
+    for controller in wanted.into_iter().filter(|name| !has_word(&now, name)) {
+        let _ = file::write_knob(group.as_fd(), knob, &format!("+{controller}"));
+    }
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    text.split_whitespace().any(|found| found == word)
 }
 
 /// Moves the calling process, which has one thread, through the doors of v1 groups.

@@ -29,6 +29,7 @@ const HOST: u16 = 18;
 const STDIO: u16 = 100;
 const NESTED: u16 = 101;
 const DIRECTORY: u16 = 102;
+const LENT: u16 = 103;
 
 /// How the process's descriptors are to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub(crate) struct Envelope {
     pub(crate) nested: bool,
     /// The shim's directory, for the names of its cgroups.
     pub(crate) directory: PathBuf,
+    /// The owner for whom a user namespace comes along that lends what is theirs to the app.
+    pub(crate) lent: Option<u32>,
 }
 
 impl Envelope {
@@ -79,7 +82,8 @@ impl Envelope {
             })
             .number(STDIO, wiring)
             .number(NESTED, self.nested.into())
-            .bytes(DIRECTORY, self.directory.as_os_str().as_bytes());
+            .bytes(DIRECTORY, self.directory.as_os_str().as_bytes())
+            .maybe(LENT, self.lent.map(u64::from));
         encode_paths(written, spec).done()
     }
 
@@ -89,6 +93,7 @@ impl Envelope {
             wiring: Wiring::Piped,
             nested: false,
             directory: PathBuf::new(),
+            lent: None,
         };
         let mut reader = Reader::new(bytes);
         while let Some((field, value)) = reader.next()? {
@@ -96,6 +101,7 @@ impl Envelope {
                 STDIO => envelope.wiring = decode_wiring(number(value)?),
                 NESTED => envelope.nested = number(value)? != 0,
                 DIRECTORY => envelope.directory = path(value),
+                LENT => envelope.lent = Some(number(value)? as u32),
                 _ => decode_spec(&mut envelope.spec, field, value)?,
             }
         }
@@ -274,6 +280,7 @@ mod tests {
             wiring: Wiring::Terminal,
             nested: true,
             directory,
+            lent: Some(0),
         }
     }
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use crate::envelope::{Envelope, Wiring};
-use crate::program::{Template, first_answer};
+use crate::program::{Lent, first_answer};
 use crate::sys::{file, socket};
 use crate::{Error, Shim, ShimProgram, Spec, Stdio, cgroup, check, protocol, rootless};
 
@@ -23,6 +23,7 @@ pub fn launch(shim: &ShimProgram, dir: &Path, spec: &Spec, stdio: Stdio) -> Resu
         .map_err(|source| cannot_open(dir, source))?;
     let dir = file::open_dir(dir).map_err(|source| cannot_open(dir, source))?;
     let template = shim.template()?;
+    let lent = shim.lent(spec.uid);
     let (mut child, connection) = shim.start().map_err(Error::Shim)?;
     let (wiring, stdio) = wire(stdio);
     let envelope = Envelope {
@@ -30,20 +31,32 @@ pub fn launch(shim: &ShimProgram, dir: &Path, spec: &Spec, stdio: Stdio) -> Resu
         wiring,
         nested: rootless::is_nested(),
         directory,
+        lent: lent.as_deref().map(|lent| lent.owner),
     };
-    let sent = send(&connection, &envelope, &numbers(&dir, &template, &stdio));
+    let lent = lent.as_deref().map(|lent| &lent.namespace);
+    let first = [&dir, &template.namespace, &template.root];
+    // In the order in which the shim takes them.
+    let fds = first.into_iter().chain(lent).chain(&stdio);
+    let sent = send(
+        &connection,
+        &envelope,
+        &fds.map(AsRawFd::as_raw_fd).collect::<Vec<_>>(),
+    );
     // The shim's first process leaves as soon as the second stands.
     child.wait().map_err(Error::Shim)?;
-    let answer = first_answer(&connection);
-    let mut fds = match (answer, sent) {
-        (Ok(fds), _) => fds,
+    let answer = match (first_answer(&connection), sent) {
+        (Ok(answer), _) => answer,
         (Err(Error::Shim(_)), Err(source)) => return Err(Error::Shim(source)),
         (Err(error), _) => return Err(error),
     };
-    match fds.pop() {
-        Some(life) => Ok(Shim::launched(connection, life)),
-        None => Err(Error::Shim(io::Error::from(io::ErrorKind::InvalidData))),
+    let mut fds = answer.fds.into_iter();
+    let life = fds
+        .next()
+        .ok_or_else(|| Error::Shim(io::Error::from(io::ErrorKind::InvalidData)))?;
+    if let (Some(owner), Some(namespace)) = (answer.lends, fds.next()) {
+        shim.keep_lent(spec.uid, Lent { owner, namespace });
     }
+    Ok(Shim::launched(connection, life))
 }
 
 fn cannot_open(dir: &Path, source: io::Error) -> Error {
@@ -63,16 +76,6 @@ fn wire(stdio: Stdio) -> (Wiring, Vec<OwnedFd>) {
         } => (Wiring::Attached, vec![stdin, stdout, stderr]),
         Stdio::Terminal(inner) => (Wiring::Terminal, vec![inner]),
     }
-}
-
-/// In the order in which the shim takes them.
-fn numbers(dir: &OwnedFd, template: &Template, stdio: &[OwnedFd]) -> Vec<RawFd> {
-    let first = [dir, &template.namespace, &template.root];
-    first
-        .into_iter()
-        .chain(stdio)
-        .map(AsRawFd::as_raw_fd)
-        .collect()
 }
 
 fn send(connection: &OwnedFd, envelope: &Envelope, fds: &[RawFd]) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! The shim program, kept ready to be run, and the tree that all its processes stand on.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -19,6 +20,7 @@ const MFD_EXEC: u32 = 0x10;
 pub struct ShimProgram {
     file: OwnedFd,
     template: Mutex<Option<Arc<Template>>>,
+    lent: Mutex<HashMap<u32, Arc<Lent>>>,
 }
 
 /// The prepared mounts of the stack.
@@ -29,6 +31,18 @@ pub(crate) struct Template {
     /// A writable way to its root directory, for new mount points.
     pub(crate) root: OwnedFd,
 }
+
+/// A user namespace that shows what belongs to `owner` on disk as one app's own.
+///
+/// Made by the first shim that needs it; a launcher keeps it for the next of the same app.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    pub(crate) owner: u32,
+    pub(crate) namespace: OwnedFd,
+}
+
+/// More apps than this are not remembered at once.
+const MOST_LENT: usize = 256;
 
 impl ShimProgram {
     /// Keeps the program; fails when it is empty or the kernel keeps no programs in memory.
@@ -48,6 +62,7 @@ impl ShimProgram {
         Ok(Self {
             file,
             template: Mutex::new(None),
+            lent: Mutex::default(),
         })
     }
 
@@ -76,13 +91,28 @@ impl ShimProgram {
         Ok(template)
     }
 
+    /// What an earlier shim made for this app.
+    pub(crate) fn lent(&self, uid: u32) -> Option<Arc<Lent>> {
+        let held = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
+        held.get(&uid).map(Arc::clone)
+    }
+
+    /// Keeps what a shim made for this app.
+    pub(crate) fn keep_lent(&self, uid: u32, lent: Lent) {
+        let mut held = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.len() >= MOST_LENT {
+            held.clear();
+        }
+        held.insert(uid, Arc::new(lent));
+    }
+
     fn make_template(&self) -> Result<Template, Error> {
         let (mut child, connection) = self.start().map_err(Error::Shim)?;
         let request = protocol::plain(protocol::TEMPLATE);
         socket::send(connection.as_fd(), &request, &[], 0).map_err(Error::Shim)?;
         let answer = first_answer(&connection);
         child.wait().map_err(Error::Shim)?;
-        let mut fds = answer?.into_iter();
+        let mut fds = answer?.fds.into_iter();
         match (fds.next(), fds.next()) {
             (Some(namespace), Some(root)) => Ok(Template { namespace, root }),
             _ => Err(Error::Shim(io::Error::from(io::ErrorKind::InvalidData))),
@@ -90,15 +120,25 @@ impl ShimProgram {
     }
 }
 
-/// Waits for a shim's first answer: the descriptors it gives, or the step at which it failed.
-pub(crate) fn first_answer(connection: &OwnedFd) -> Result<Vec<OwnedFd>, Error> {
+/// What a shim gives once it has done what it was started for.
+pub(crate) struct FirstAnswer {
+    pub(crate) fds: Vec<OwnedFd>,
+    /// The owner for whom a fresh [`Lent`] is among the descriptors.
+    pub(crate) lends: Option<u32>,
+}
+
+/// Waits for a shim's first answer, or the step at which it failed.
+pub(crate) fn first_answer(connection: &OwnedFd) -> Result<FirstAnswer, Error> {
     let mut answer = vec![0; protocol::LONGEST];
     let (length, fds) = socket::receive(connection.as_fd(), &mut answer, 0).map_err(Error::Shim)?;
     if length == 0 {
         return Err(Error::Shim(io::Error::from(io::ErrorKind::UnexpectedEof)));
     }
     match protocol::open(&answer[..length]).map_err(Error::Shim)? {
-        (protocol::DONE, _) => Ok(fds),
+        (protocol::DONE, fields) => {
+            let lends = protocol::read_lends(fields).map_err(Error::Shim)?;
+            Ok(FirstAnswer { fds, lends })
+        }
         (_, fields) => {
             let refusal = protocol::read_refusal(fields).map_err(Error::Shim)?;
             let source = match refusal.errno {

@@ -38,6 +38,7 @@ const STARTED: u16 = 12;
 const BOOT: u16 = 13;
 const END: u16 = 14;
 const TOTAL: u16 = 20;
+const LENDS: u16 = 21;
 
 /// A message: its verb, then fields.
 pub(crate) fn message(verb: u8, fields: Writer) -> Vec<u8> {
@@ -77,6 +78,21 @@ pub(crate) fn only_number(mut fields: Reader<'_>) -> io::Result<i64> {
         }
     }
     Err(crate::codec::cut())
+}
+
+/// The answer to a launch: the process runs. A user namespace for `lends` comes along.
+pub(crate) fn launched(lends: Option<u32>) -> Vec<u8> {
+    message(DONE, Writer::default().maybe(LENDS, lends.map(u64::from)))
+}
+
+/// For whom a user namespace came along.
+pub(crate) fn read_lends(mut fields: Reader<'_>) -> io::Result<Option<u32>> {
+    while let Some((field, value)) = fields.next()? {
+        if field == LENDS {
+            return number(value).map(|owner| Some(owner as u32));
+        }
+    }
+    Ok(None)
 }
 
 /// Why something was refused: a step, and what the kernel said if it was the kernel.

@@ -27,6 +27,8 @@ pub(super) struct Process {
     pub(super) directory: OwnedFd,
     pub(super) proc: OwnedFd,
     pub(super) listener: OwnedFd,
+    /// A user namespace for the launcher to keep, and for which owner it was made.
+    pub(super) lends: Option<(u32, OwnedFd)>,
     pub(super) cgroup: Cgroup,
     pub(super) output: Option<OwnedFd>,
 }
@@ -62,19 +64,16 @@ impl Keeper {
     /// Keeps the process to its end, and until someone has taken note of that.
     pub(super) fn keep(mut self, launcher: OwnedFd) -> io::Result<()> {
         let (read, write) = file::pipe()?;
-        let known = [read.as_raw_fd()];
+        let lends = self.process.lends.take();
+        let mut known = vec![read.as_raw_fd()];
+        known.extend(lends.iter().map(|(_, namespace)| namespace.as_raw_fd()));
+        let words = protocol::launched(lends.as_ref().map(|(owner, _)| *owner));
         self.life = Some((read, write));
         // A launcher that died meanwhile does not end its process.
-        if socket::send(
-            launcher.as_fd(),
-            &protocol::plain(protocol::DONE),
-            &known,
-            0,
-        )
-        .is_ok()
-        {
+        if socket::send(launcher.as_fd(), &words, &known, 0).is_ok() {
             self.clients.push(launcher);
         }
+        drop(lends);
         while !self.may_leave() {
             self.turn()?;
         }

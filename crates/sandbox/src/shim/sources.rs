@@ -51,21 +51,25 @@ pub(super) struct Sources {
     pub(super) layers: Vec<Part>,
     pub(super) upper: Option<(Part, String)>,
     pub(super) binds: Vec<Shown>,
+    /// A user namespace that was made here, and for which owner.
+    pub(super) lends: Option<(u32, OwnedFd)>,
 }
 
 /// Takes hold of directories, on behalf of one app.
 pub(super) struct Taker<'a> {
     envelope: &'a Envelope,
     proc: &'a OwnedFd,
+    /// The first may be the launcher's.
     userns: Vec<(u32, OwnedFd)>,
 }
 
 impl<'a> Taker<'a> {
-    pub(super) fn new(envelope: &'a Envelope, proc: &'a OwnedFd) -> Self {
+    pub(super) fn new(envelope: &'a Envelope, proc: &'a OwnedFd, lent: Option<OwnedFd>) -> Self {
+        let userns = envelope.lent.zip(lent).into_iter().collect();
         Self {
             envelope,
             proc,
-            userns: Vec::new(),
+            userns,
         }
     }
 
@@ -85,6 +89,9 @@ impl<'a> Taker<'a> {
         for bind in &spec.mounts {
             let shown = self.bind(bind).at_place("taking", &bind.source)?;
             taken.binds.push(shown);
+        }
+        if self.envelope.lent.is_none() && !self.userns.is_empty() {
+            taken.lends = Some(self.userns.swap_remove(0));
         }
         Ok(taken)
     }

@@ -26,19 +26,25 @@ struct Given {
     directory: OwnedFd,
     namespace: OwnedFd,
     root: OwnedFd,
+    lent: Option<OwnedFd>,
     stdio: Vec<OwnedFd>,
 }
 
 impl Given {
-    fn new(fds: Vec<OwnedFd>) -> io::Result<Self> {
+    fn new(fds: Vec<OwnedFd>, has_lent: bool) -> io::Result<Self> {
         let mut fds = fds.into_iter();
         match (fds.next(), fds.next(), fds.next()) {
-            (Some(directory), Some(namespace), Some(root)) => Ok(Self {
-                directory,
-                namespace,
-                root,
-                stdio: fds.collect(),
-            }),
+            (Some(directory), Some(namespace), Some(root)) => {
+                let lent = if has_lent { fds.next() } else { None };
+                let stdio = fds.collect();
+                Ok(Self {
+                    directory,
+                    namespace,
+                    root,
+                    lent,
+                    stdio,
+                })
+            }
             _ => Err(crate::codec::cut()),
         }
     }
@@ -50,7 +56,7 @@ pub(super) fn launch(connection: OwnedFd, fds: Vec<OwnedFd>, total: usize) -> io
         process::ignore_signal(signal);
     }
     let mut envelope = Envelope::decode(&receive(&connection, total)?)?;
-    let given = Given::new(fds)?;
+    let given = Given::new(fds, envelope.lent.is_some())?;
     match start(&mut envelope, given) {
         Ok(keeper) => keeper.keep(connection),
         Err(failure) => super::refuse(&connection, &failure),
@@ -73,8 +79,8 @@ fn receive(connection: &OwnedFd, total: usize) -> io::Result<Vec<u8>> {
 /// What is made before the fork, while the host is still in sight.
 struct Ground {
     proc: OwnedFd,
-    listener: OwnedFd,
     sources: Sources,
+    lends: Option<(u32, OwnedFd)>,
     cgroup: Cgroup,
     resolv_conf: Vec<u8>,
     console: Option<OwnedFd>,
@@ -85,9 +91,7 @@ struct Ground {
 
 fn start(envelope: &mut Envelope, given: Given) -> Outcome<Keeper> {
     let directory = given.directory.as_fd();
-    process::change_directory(directory).at("entering the shim's directory")?;
-    let listener = socket::listen(protocol::SOCKET).at("listening")?;
-    let started = prepare(envelope, &given, listener).and_then(|ground| {
+    let started = prepare(envelope, &given).and_then(|ground| {
         let cgroup = &ground.cgroup;
         let forked = fork(envelope, &given, &ground).inspect_err(|_| cgroup.remove())?;
         Ok((forked, ground))
@@ -103,16 +107,19 @@ fn start(envelope: &mut Envelope, given: Given) -> Outcome<Keeper> {
         tie: inside.tie,
         directory: given.directory,
         proc: ground.proc,
-        listener: ground.listener,
+        listener: inside.listener,
+        lends: ground.lends,
         cgroup: ground.cgroup,
         output: ground.output.map(|(read, _)| read),
     }))
 }
 
-fn prepare(envelope: &Envelope, given: &Given, listener: OwnedFd) -> Outcome<Ground> {
+fn prepare(envelope: &Envelope, given: &Given) -> Outcome<Ground> {
     let spec = &envelope.spec;
     let proc = file::open_dir("/proc".as_ref()).at("opening /proc")?;
-    let sources = Taker::new(envelope, &proc).take()?;
+    let lent = given.lent.as_ref().and_then(|lent| lent.try_clone().ok());
+    let mut sources = Taker::new(envelope, &proc, lent).take()?;
+    let lends = sources.lends.take();
     for shown in &sources.binds {
         let target = &shown.target;
         make_target(given, target, shown.is_directory).at_place("making", target)?;
@@ -132,8 +139,8 @@ fn prepare(envelope: &Envelope, given: &Given, listener: OwnedFd) -> Outcome<Gro
     let filter = Filter::compile();
     Ok(Ground {
         proc,
-        listener,
         sources,
+        lends,
         cgroup,
         resolv_conf,
         console,
@@ -195,6 +202,7 @@ struct Inside {
     pidfd: OwnedFd,
     exit: OwnedFd,
     tie: OwnedFd,
+    listener: OwnedFd,
 }
 
 fn fork(envelope: &Envelope, given: &Given, ground: &Ground) -> Outcome<Inside> {
@@ -227,20 +235,33 @@ fn fork(envelope: &Envelope, given: &Given, ground: &Ground) -> Outcome<Inside> 
         }
     };
     drop((go, tell_ready, tell_exit));
-    let inside = Inside {
-        pid,
-        pidfd,
-        exit,
-        tie,
-    };
-    match release(envelope, ground, &inside).and_then(|()| wait_until_ready(&ready)) {
-        Ok(()) => Ok(inside),
-        Err(failure) => {
-            let _ = process::signal_fd(inside.pidfd.as_fd(), libc::SIGKILL);
-            let _ = process::reap(inside.pid, 0);
-            Err(failure)
-        }
-    }
+    map_user(envelope, ground, pid)
+        .and_then(|()| file::write_all(tie.as_fd(), &[1]).at("starting init"))
+        // While init is at work, since a new name on a disk takes its time.
+        .and_then(|()| listen(given))
+        .and_then(|listener| wait_until_ready(&ready).map(|()| listener))
+        .map_err(|failure| end(failure, pid, &pidfd))
+        .map(|listener| Inside {
+            pid,
+            pidfd,
+            exit,
+            tie,
+            listener,
+        })
+}
+
+fn listen(given: &Given) -> Outcome<OwnedFd> {
+    process::change_directory(given.directory.as_fd()).at("entering the shim's directory")?;
+    let listener = socket::listen(protocol::SOCKET).at("listening in the shim's directory")?;
+    process::change_path("/").at("leaving the shim's directory")?;
+    Ok(listener)
+}
+
+/// Nothing inside outlives a start that failed.
+fn end(failure: Failure, pid: i32, pidfd: &OwnedFd) -> Failure {
+    let _ = process::signal_fd(pidfd.as_fd(), libc::SIGKILL);
+    let _ = process::reap(pid, 0);
+    failure
 }
 
 fn app<'a>(envelope: &'a Envelope, given: &'a Given, ground: &'a Ground) -> App<'a> {
@@ -270,18 +291,18 @@ fn tree<'a>(envelope: &'a Envelope, ground: &'a Ground) -> Tree<'a> {
     }
 }
 
-/// Maps the app's one user in its namespace, where it has one, and lets init go.
-fn release(envelope: &Envelope, ground: &Ground, inside: &Inside) -> Outcome<()> {
+/// Maps the app's one user in its namespace, where it has one.
+fn map_user(envelope: &Envelope, ground: &Ground, pid: i32) -> Outcome<()> {
     if envelope.nested {
         let map = format!("{} 0 1\n", envelope.spec.uid);
         let knob = |name: &str, text: &str| {
-            file::write_knob(ground.proc.as_fd(), &format!("{}/{name}", inside.pid), text)
+            file::write_knob(ground.proc.as_fd(), &format!("{pid}/{name}"), text)
         };
         knob("setgroups", "deny").at("freezing groups")?;
         knob("uid_map", &map).at("mapping the user")?;
         knob("gid_map", &map).at("mapping the group")?;
     }
-    file::write_all(inside.tie.as_fd(), &[1]).at("starting init")
+    Ok(())
 }
 
 fn wait_until_ready(ready: &OwnedFd) -> Outcome<()> {
