@@ -57,6 +57,14 @@ pub(crate) struct Plan {
     pub notes: Vec<String>,
 }
 
+/// Whether a push could come to a deploy, wherever the branches are.
+pub(crate) fn may_deploy(updates: &[Update]) -> bool {
+    let deployable = ["refs/heads/main", "refs/heads/master"];
+    updates
+        .iter()
+        .any(|update| deployable.contains(&update.name.as_str()))
+}
+
 /// Decides what a push asks for. The deploy branch is `main` or `master`, whichever is there; with
 /// neither, whichever is pushed, and `main` of the two.
 pub(crate) fn plan(updates: &[Update], tips: &Tips) -> Result<Plan, Refusal> {

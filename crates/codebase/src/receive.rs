@@ -46,36 +46,27 @@ pub(crate) struct Receiver<'a, V: Verbs> {
 
 impl<V: Verbs> Receiver<'_, V> {
     /// Takes a push in, and gives back the turn, which ends only after git has moved the refs.
-    /// A push that deploys nothing waits for no one.
+    /// A push that cannot deploy waits for no one.
     pub async fn receive(
         &self,
         permit: V::Permit,
         mut clock: Clock,
     ) -> (Option<V::Turn>, Result<(), Stop>) {
-        match self.plan().await {
-            Err(stop) => (None, Err(stop)),
-            Ok(Plan {
-                deploy: None,
-                notes,
-            }) => {
-                self.call.say(notes);
-                (None, Ok(()))
-            }
-            Ok(_) => {
-                let waits = Instant::now();
-                let turn = self.turn(permit).await;
-                clock.waited = waits.elapsed();
-                let outcome = self.deploy(&turn, clock).await;
-                (Some(turn), outcome)
-            }
+        if !plan::may_deploy(&self.call.updates) {
+            let plan = self.plan().await;
+            return (None, plan.map(|plan| self.call.say(plan.notes)));
         }
+        let waits = Instant::now();
+        let turn = self.turn(permit).await;
+        clock.waited = waits.elapsed();
+        let outcome = self.deploy(&turn, clock).await;
+        (Some(turn), outcome)
     }
 
     async fn plan(&self) -> Result<Plan, Stop> {
-        let tips = self.repository.tips().await?;
-        let plan = plan::plan(&self.call.updates, &tips)?;
-        self.see_whole_history().await?;
-        Ok(plan)
+        let tips = async { Ok(self.repository.tips().await?) };
+        let (tips, ()) = tokio::try_join!(tips, self.see_whole_history())?;
+        Ok(plan::plan(&self.call.updates, &tips)?)
     }
 
     async fn turn(&self, permit: V::Permit) -> V::Turn {
@@ -91,7 +82,6 @@ impl<V: Verbs> Receiver<'_, V> {
         }
     }
 
-    /// Plans anew, for the refs may have moved while others had their turn.
     async fn deploy(&self, turn: &V::Turn, clock: Clock) -> Result<(), Stop> {
         let plan = self.plan().await?;
         self.call.say(plan.notes);
@@ -114,8 +104,8 @@ impl<V: Verbs> Receiver<'_, V> {
     /// Checks what is to be deployed and writes it out.
     async fn source(&self, deployment: &Deployment) -> Result<(SourceTree, Checkout), Stop> {
         let quarantine = &self.call.quarantine;
-        let tree = self.tree(deployment).await?;
-        self.see_common_history(deployment).await?;
+        let common = self.see_common_history(deployment);
+        let (tree, ()) = tokio::try_join!(self.tree(deployment), common)?;
         inspect::inspect(self.repository, quarantine, (&tree, &self.room.settings)).await?;
         let what = (
             self.room.settings.checkouts_dir.as_path(),
