@@ -53,7 +53,9 @@ impl Intake {
         let flags = rustix::fs::fcntl_getfl(&pipe.fd)?;
         rustix::fs::fcntl_setfl(&pipe.fd, flags | rustix::fs::OFlags::NONBLOCK)?;
         // A wish: what is no pipe, and a user with too many, go without.
-        let _ = rustix::pipe::fcntl_setpipe_size(&pipe.fd, PIPE_BYTES);
+        if rustix::pipe::fcntl_getpipe_size(&pipe.fd).is_ok_and(|bytes| bytes < PIPE_BYTES) {
+            let _ = rustix::pipe::fcntl_setpipe_size(&pipe.fd, PIPE_BYTES);
+        }
         let identity = identity(&pipe.fd)?;
         Ok(Self {
             pipe,

@@ -50,6 +50,7 @@ pub struct House {
     pub holder: Holder,
     pub ring: RingSize,
     running: Option<(Stop, JoinHandle<()>)>,
+    thread: Option<rustix::thread::Pid>,
     home: Option<tempfile::TempDir>,
 }
 
@@ -75,6 +76,7 @@ impl House {
             holder: Holder::default(),
             ring,
             running: None,
+            thread: None,
             home: None,
         }
     }
@@ -87,10 +89,23 @@ impl House {
             ring: self.ring,
         };
         let (holder, word) = (self.holder.clone(), stop.clone());
+        let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
+            tell.send(rustix::thread::gettid()).unwrap();
             Collector::run(settings, move || holder.pipes(), &word).unwrap();
         });
+        self.thread = told.recv().ok();
         self.running = Some((stop, thread));
+    }
+
+    /// Whether the collector's thread sleeps, at thirty looks of which a busy one fails most.
+    pub fn is_resting(&self) -> bool {
+        let thread = self.thread.unwrap().as_raw_nonzero();
+        let state = || std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap();
+        (0..30).all(|_| {
+            std::thread::sleep(Duration::from_millis(1));
+            state().contains(") S ")
+        })
     }
 
     pub fn stop(&mut self) {
