@@ -172,6 +172,7 @@ pub(crate) struct Cgroup {
     memory: Option<Group>,
     pids: Option<Group>,
     limits_tasks: bool,
+    limits_memory: bool,
 }
 
 impl Cgroup {
@@ -190,6 +191,7 @@ impl Cgroup {
             memory: v1(&homes.memory_v1, limits.memory.is_some()),
             pids: v1(&homes.pids_v1, limits.tasks.is_some()),
             limits_tasks: false,
+            limits_memory: false,
         };
         made.limit(limits);
         made
@@ -206,13 +208,13 @@ impl Cgroup {
         }
     }
 
-    fn limit_memory(&self, bytes: u64) {
-        // A knob that this kernel lacks leaves the limit as near as it can be.
+    fn limit_memory(&mut self, bytes: u64) {
+        // Swap and the rest of a group are bounded where this kernel can.
         if let Some(group) = &self.memory {
-            let _ = group.set("memory.limit_in_bytes", bytes);
+            self.limits_memory = group.set("memory.limit_in_bytes", bytes).is_ok();
             let _ = group.set("memory.memsw.limit_in_bytes", bytes);
         } else if let Some(group) = &self.v2 {
-            let _ = group.set("memory.max", bytes);
+            self.limits_memory = group.set("memory.max", bytes).is_ok();
             let _ = group.set("memory.swap.max", 0);
             let _ = group.set("memory.oom.group", 1);
         }
@@ -235,6 +237,22 @@ impl Cgroup {
         groups
             .filter_map(|g| file::open_at(g.itself.as_fd(), "tasks", libc::O_WRONLY).ok())
             .collect()
+    }
+
+    /// Where a process looks for its memory limit, and the group that tells it.
+    pub(crate) fn view(&self) -> Option<(BorrowedFd<'_>, &'static str)> {
+        match (&self.memory, &self.v2) {
+            (Some(group), _) => Some((group.itself.as_fd(), "/sys/fs/cgroup/memory")),
+            (None, Some(group)) if self.limits_memory => {
+                Some((group.itself.as_fd(), "/sys/fs/cgroup"))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the kernel bounds the memory; if not, the shim must watch it.
+    pub(crate) fn limits_memory(&self) -> bool {
+        self.limits_memory
     }
 
     /// Ends everything in the group at once; false where this machine has no v2 tree.

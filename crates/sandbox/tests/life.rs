@@ -349,6 +349,67 @@ fn memory_beyond_the_limit_ends_the_process() {
 }
 
 #[test]
+fn a_process_finds_its_memory_limit_where_runtimes_look() {
+    if !can_run() {
+        return;
+    }
+    let ground = Ground::new();
+    let limits = Limits {
+        memory: Some(64 << 20),
+        ..Limits::default()
+    };
+    let script = "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes memory.max 2>/dev/null
+        (echo 1 > memory/memory.limit_in_bytes || echo 1 > memory.max) 2>/dev/null || echo refused
+        mkdir x memory/x 2>/dev/null || echo refused";
+    assert_eq!(
+        ground
+            .run_spec(&Spec {
+                limits,
+                ..shell(script)
+            })
+            .0,
+        "67108864\nrefused\nrefused\n"
+    );
+}
+
+#[test]
+fn the_launcher_s_mask_and_score_are_not_the_app_s() {
+    if !can_run() {
+        return;
+    }
+    let ground = Ground::new();
+    let dir = ground.shim_dir();
+    let status = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "umask 077; echo 500 > /proc/self/oom_score_adj; exec \"$0\" \"$@\"",
+        ])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "strict_launcher_for_another_test", "--nocapture"])
+        .env("NOON_TEST_STRICT_DIR", &dir)
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+/// Not a test by itself: what [`the_launcher_s_mask_and_score_are_not_the_app_s`] starts.
+#[test]
+fn strict_launcher_for_another_test() {
+    let Ok(dir) = std::env::var("NOON_TEST_STRICT_DIR") else {
+        return;
+    };
+    let spec = shell("umask; cat /proc/self/oom_score_adj; cat /etc/hostname");
+    let mut shim = launch(common::program(), dir.as_ref(), &spec, Stdio::Piped).unwrap();
+    let mut text = String::new();
+    File::from(shim.output().unwrap())
+        .read_to_string(&mut text)
+        .unwrap();
+    assert_eq!(text, "0022\n0\nweb-1\n");
+    assert!(wait_readable(shim.wait_fd().as_raw_fd(), 5000));
+    shim.dismiss().unwrap();
+}
+
+#[test]
 fn a_network_can_be_entered_from_outside() {
     if !can_run() {
         return;

@@ -301,6 +301,19 @@ impl Bench {
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("1"));
         assert_ne!(lines.next(), Some("0"), "a fork bomb is not bounded");
+        let limits = Limits {
+            memory: Some(32 << 20),
+            ..Limits::default()
+        };
+        let script = "exec python3 -c 'import time; x = b\"x\" * (200 << 20); time.sleep(60)'";
+        assert_eq!(
+            self.run(&Spec {
+                limits,
+                ..shell(script)
+            })
+            .1,
+            Ended::OutOfMemory
+        );
     }
 }
 

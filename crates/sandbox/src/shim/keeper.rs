@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
+use super::memory;
 use crate::cgroup::Cgroup;
 use crate::ended::EXIT_FILE;
 use crate::sys::{file, process, socket};
@@ -11,6 +12,8 @@ use crate::{Ended, Status, protocol};
 
 /// How long a shim waits after the end for someone to take note; the exit file stays.
 const LINGER: Duration = Duration::from_secs(600);
+/// How often the shim looks up when something is due, in milliseconds.
+const LOOK_MS: i32 = 1000;
 /// More who ask at once are sent away.
 const MOST_CLIENTS: usize = 64;
 
@@ -31,6 +34,8 @@ pub(super) struct Process {
     pub(super) lends: Option<(u32, OwnedFd)>,
     pub(super) cgroup: Cgroup,
     pub(super) output: Option<OwnedFd>,
+    /// The memory limit, where nobody but the shim holds the process to it; in bytes.
+    pub(super) memory: Option<u64>,
 }
 
 /// The shim at work.
@@ -41,6 +46,8 @@ pub(super) struct Keeper {
     life: Option<(OwnedFd, OwnedFd)>,
     ended: Option<(Ended, Instant)>,
     killed: bool,
+    /// Whether the shim ended it for its memory.
+    starved: bool,
     dismissed: bool,
     clients: Vec<OwnedFd>,
 }
@@ -56,6 +63,7 @@ impl Keeper {
             life: None,
             ended: None,
             killed: false,
+            starved: false,
             dismissed: false,
             clients: Vec::new(),
         }
@@ -100,7 +108,8 @@ impl Keeper {
         if self.ended.is_some() {
             set[1].fd = -1;
         }
-        socket::poll(&mut set, if self.ended.is_some() { 1000 } else { -1 })?;
+        let looks_again = self.ended.is_some() || self.process.memory.is_some();
+        socket::poll(&mut set, if looks_again { LOOK_MS } else { -1 })?;
         let asking: Vec<RawFd> = set[2..]
             .iter()
             .filter(|entry| entry.revents != 0)
@@ -115,7 +124,18 @@ impl Keeper {
         if set[0].revents != 0 {
             self.accept();
         }
+        self.watch_memory();
         Ok(())
+    }
+
+    /// Holds the process to its memory as well as one can from outside: twice the limit ends it.
+    fn watch_memory(&mut self) {
+        let Some(limit) = self.process.memory.filter(|_| self.ended.is_none()) else {
+            return;
+        };
+        if memory::resident(self.process.init) > limit.saturating_mul(2) {
+            self.starved = self.kill().is_ok();
+        }
     }
 
     /// Takes note of the end: on disk first, then towards those who wait.
@@ -140,7 +160,8 @@ impl Keeper {
             false => Ended::Code(libc::WEXITSTATUS(status)),
         };
         let by_kill = matches!(ended, Ended::Signal(libc::SIGKILL) | Ended::Code(137));
-        match by_kill && !self.killed && self.process.cgroup.out_of_memory_kills() > 0 {
+        let by_kernel = !self.killed && self.process.cgroup.out_of_memory_kills() > 0;
+        match by_kill && (by_kernel || self.starved) {
             true => Ended::OutOfMemory,
             false => ended,
         }

@@ -7,8 +7,10 @@
 
 mod app;
 mod failure;
+mod ground;
 mod init;
 mod keeper;
+mod memory;
 mod sources;
 mod start;
 mod template;
@@ -27,6 +29,7 @@ const LONGEST_LAUNCH: usize = 16 << 20;
 pub fn run() -> ! {
     process::close_range(3, u32::MAX);
     process::set_name(c"noon-shim");
+    process::set_umask(0o022);
     let _ = serve();
     process::leave(1)
 }

@@ -100,13 +100,16 @@ impl<'a> Taker<'a> {
     fn part(&mut self, sources: &mut Vec<Source>, path: &Path, flags: u64) -> io::Result<Part> {
         let name = name_of(path)?;
         let from = path.parent().unwrap_or(Path::new("/")).to_owned();
-        let owner = owner(path)?;
+        let directory = file::open_at(here(), &text(path)?, libc::O_PATH | libc::O_DIRECTORY)?;
+        let owner = file::stat(directory.as_fd())?.st_uid;
         let same = |held: &Source| flags != 0 && held.from == from && held.owner == owner;
         let source = match sources.iter().position(same) {
             Some(index) => index,
             None => {
                 let mount = mount::clone_tree(here(), &text(&from)?, false)?;
-                self.own(&mount, owner)?;
+                if !self.lend(&mount, owner)? && flags == 0 {
+                    file::chown_at(directory.as_fd(), "", self.envelope.spec.uid)?;
+                }
                 mount::set(mount.as_fd(), flags | NO_SUID | NO_DEV, false)?;
                 sources.push(Source { mount, from, owner });
                 sources.len() - 1
@@ -118,8 +121,8 @@ impl<'a> Taker<'a> {
     fn bind(&mut self, bind: &Bind) -> io::Result<Shown> {
         let mount = mount::clone_tree(here(), &text(&bind.source)?, false)?;
         let found = file::stat(mount.as_fd())?;
-        if bind.writable {
-            self.own(&mount, found.st_uid)?;
+        if bind.writable && !self.lend(&mount, found.st_uid)? {
+            file::chown_at(mount.as_fd(), "", self.envelope.spec.uid)?;
         }
         let flags = NO_SUID | NO_DEV | if bind.writable { 0 } else { READ_ONLY };
         mount::set(mount.as_fd(), flags, false)?;
@@ -131,25 +134,23 @@ impl<'a> Taker<'a> {
         })
     }
 
-    /// Shows what belongs to `owner` as the app's. In a user namespace it is the app's already.
-    fn own(&mut self, mount: &OwnedFd, owner: u32) -> io::Result<()> {
-        if self.envelope.nested || owner == self.envelope.spec.uid {
-            return Ok(());
+    /// Shows what belongs to `owner` as the app's; false where this file system cannot, and the
+    /// app must be given what it is to write. In a user namespace it is the app's already.
+    fn lend(&mut self, mount: &OwnedFd, owner: u32) -> io::Result<bool> {
+        let app = self.envelope.spec.uid;
+        if self.envelope.nested || owner == app {
+            return Ok(true);
         }
-        let userns = match self.userns.iter().position(|(of, _)| *of == owner) {
-            Some(index) => &self.userns[index].1,
+        let index = match self.userns.iter().position(|(of, _)| *of == owner) {
+            Some(index) => index,
             None => {
-                self.userns
-                    .push((owner, lend(self.proc, owner, self.envelope.spec.uid)?));
-                &self.userns[self.userns.len() - 1].1
+                self.userns.push((owner, lend(self.proc, owner, app)?));
+                self.userns.len() - 1
             }
         };
-        match mount::set_idmap(mount.as_fd(), userns.as_fd()) {
-            // A file system that cannot show other owners: the top is handed over instead.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                file::chown_at(mount.as_fd(), "", self.envelope.spec.uid)
-            }
-            done => done,
+        match mount::set_idmap(mount.as_fd(), self.userns[index].1.as_fd()) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(false),
+            done => done.map(|()| true),
         }
     }
 }
@@ -178,11 +179,6 @@ fn map(proc: &OwnedFd, pid: i32, owner: u32, app: u32) -> io::Result<OwnedFd> {
     file::write_knob(proc.as_fd(), &format!("{pid}/uid_map"), &map)?;
     file::write_knob(proc.as_fd(), &format!("{pid}/gid_map"), &map)?;
     file::open_at(proc.as_fd(), &format!("{pid}/ns/user"), libc::O_RDONLY)
-}
-
-fn owner(path: &Path) -> io::Result<u32> {
-    let file = file::open_at(here(), &text(path)?, libc::O_PATH | libc::O_DIRECTORY)?;
-    file::stat(file.as_fd()).map(|found| found.st_uid)
 }
 
 fn text(path: &Path) -> io::Result<String> {

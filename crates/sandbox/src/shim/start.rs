@@ -1,66 +1,46 @@
 //! One launch, from the launcher's request to the running command.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::app::App;
 use super::failure::{At, Failure, Outcome};
+use super::ground::{Given, Ground, prepare};
 use super::init::Init;
 use super::keeper::{Keeper, Process};
-use super::sources::{Sources, Taker};
 use super::tree::Tree;
-use crate::cgroup::{Cgroup, Homes};
-use crate::envelope::{Envelope, Wiring};
+use crate::envelope::Envelope;
 use crate::protocol;
-use crate::seccomp::Filter;
-use crate::sys::file::{self, here};
-use crate::sys::mount;
+use crate::sys::file;
 use crate::sys::process::{self, Forked};
 use crate::sys::socket;
-
-/// How much an app may print before somebody must read; best effort.
-const PIPE_BYTES: i32 = 1 << 20;
-
-/// What the launcher sends along with its words.
-struct Given {
-    directory: OwnedFd,
-    namespace: OwnedFd,
-    root: OwnedFd,
-    lent: Option<OwnedFd>,
-    stdio: Vec<OwnedFd>,
-}
-
-impl Given {
-    fn new(fds: Vec<OwnedFd>, has_lent: bool) -> io::Result<Self> {
-        let mut fds = fds.into_iter();
-        match (fds.next(), fds.next(), fds.next()) {
-            (Some(directory), Some(namespace), Some(root)) => {
-                let lent = if has_lent { fds.next() } else { None };
-                let stdio = fds.collect();
-                Ok(Self {
-                    directory,
-                    namespace,
-                    root,
-                    lent,
-                    stdio,
-                })
-            }
-            _ => Err(crate::codec::cut()),
-        }
-    }
-}
 
 /// Launches and keeps one process; returns when it may be forgotten.
 pub(super) fn launch(connection: OwnedFd, fds: Vec<OwnedFd>, total: usize) -> io::Result<()> {
     for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGPIPE, libc::SIGTERM] {
         process::ignore_signal(signal);
     }
-    let mut envelope = Envelope::decode(&receive(&connection, total)?)?;
+    let mut bytes = receive(&connection, total)?;
+    let mut envelope = Envelope::decode(&bytes)?;
+    forget(&mut bytes);
     let given = Given::new(fds, envelope.lent.is_some())?;
-    match start(&mut envelope, given) {
-        Ok(keeper) => keeper.keep(connection),
+    let started = start(&mut envelope, given);
+    let values = envelope.spec.env.into_iter().map(|(_, value)| value);
+    values.for_each(|value| forget(&mut value.into_bytes()));
+    match started {
+        Ok(keeper) => {
+            // From here on nothing of this process need be open to its own user.
+            process::control(libc::PR_SET_DUMPABLE, 0)?;
+            keeper.keep(connection)
+        }
         Err(failure) => super::refuse(&connection, &failure),
     }
+}
+
+/// Leaves no secret in memory that is not needed any more.
+fn forget(bytes: &mut [u8]) {
+    bytes.fill(0);
+    std::hint::black_box(bytes);
 }
 
 fn receive(connection: &OwnedFd, total: usize) -> io::Result<Vec<u8>> {
@@ -76,19 +56,6 @@ fn receive(connection: &OwnedFd, total: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What is made before the fork, while the host is still in sight.
-struct Ground {
-    proc: OwnedFd,
-    sources: Sources,
-    lends: Option<(u32, OwnedFd)>,
-    cgroup: Cgroup,
-    resolv_conf: Vec<u8>,
-    console: Option<OwnedFd>,
-    output: Option<(OwnedFd, OwnedFd)>,
-    nothing: OwnedFd,
-    filter: Filter,
-}
-
 fn start(envelope: &mut Envelope, given: Given) -> Outcome<Keeper> {
     let directory = given.directory.as_fd();
     let started = prepare(envelope, &given).and_then(|ground| {
@@ -99,7 +66,9 @@ fn start(envelope: &mut Envelope, given: Given) -> Outcome<Keeper> {
     let (inside, ground) = started.inspect_err(|_| {
         let _ = file::unlink_at(directory, protocol::SOCKET, 0);
     })?;
+    let memory = envelope.spec.limits.memory;
     Ok(Keeper::new(Process {
+        memory: memory.filter(|_| !ground.cgroup.limits_memory()),
         label: std::mem::take(&mut envelope.spec.label),
         init: inside.pid,
         pidfd: inside.pidfd,
@@ -112,88 +81,6 @@ fn start(envelope: &mut Envelope, given: Given) -> Outcome<Keeper> {
         cgroup: ground.cgroup,
         output: ground.output.map(|(read, _)| read),
     }))
-}
-
-fn prepare(envelope: &Envelope, given: &Given) -> Outcome<Ground> {
-    let spec = &envelope.spec;
-    let proc = file::open_dir("/proc".as_ref()).at("opening /proc")?;
-    let lent = given.lent.as_ref().and_then(|lent| lent.try_clone().ok());
-    let mut sources = Taker::new(envelope, &proc, lent).take()?;
-    let lends = sources.lends.take();
-    for shown in &sources.binds {
-        let target = &shown.target;
-        make_target(given, target, shown.is_directory).at_place("making", target)?;
-    }
-    let output = match envelope.wiring {
-        Wiring::Piped => Some(file::pipe().at("making a pipe")?),
-        _ => None,
-    };
-    if let Some((read, _)) = &output {
-        file::widen_pipe(read.as_fd(), PIPE_BYTES);
-    }
-    let console = console(envelope, given).at("taking the terminal")?;
-    let nothing = file::open_at(here(), "/dev/null", libc::O_RDWR).at("opening /dev/null")?;
-    let homes = Homes::find(envelope.nested);
-    let cgroup = Cgroup::make(&homes, &envelope.directory, &spec.limits);
-    let resolv_conf = resolv_conf(envelope);
-    let filter = Filter::compile();
-    Ok(Ground {
-        proc,
-        sources,
-        lends,
-        cgroup,
-        resolv_conf,
-        console,
-        output,
-        nothing,
-        filter,
-    })
-}
-
-/// Mount points outside `/app` lie in the stack's root directory, which all its copies share.
-fn make_target(given: &Given, target: &str, is_directory: bool) -> io::Result<()> {
-    if target.starts_with("/app/") {
-        return Ok(());
-    }
-    let target = target.trim_start_matches('/');
-    let ends = target.match_indices('/').map(|(at, _)| at);
-    for end in ends {
-        file::mkdir_at(given.root.as_fd(), &target[..end], 0o755)?;
-    }
-    match is_directory {
-        true => file::mkdir_at(given.root.as_fd(), target, 0o755),
-        false => {
-            let flags = libc::O_WRONLY | libc::O_CREAT;
-            file::open_at(given.root.as_fd(), target, flags).map(drop)
-        }
-    }
-}
-
-/// The terminal as `/dev/console`, so that programs inside find its name.
-fn console(envelope: &Envelope, given: &Given) -> io::Result<Option<OwnedFd>> {
-    match (envelope.wiring, given.stdio.first()) {
-        (Wiring::Terminal, Some(inner)) => {
-            if !envelope.nested {
-                file::chown_at(inner.as_fd(), "", envelope.spec.uid)?;
-            }
-            let path = format!("/proc/self/fd/{}", inner.as_raw_fd());
-            mount::clone_tree(here(), &path, false).map(Some)
-        }
-        _ => Ok(None),
-    }
-}
-
-fn resolv_conf(envelope: &Envelope) -> Vec<u8> {
-    let servers = &envelope.spec.system.nameservers;
-    match servers.is_empty() {
-        true => std::fs::read("/etc/resolv.conf").unwrap_or_default(),
-        false => {
-            let lines = servers
-                .iter()
-                .map(|server| format!("nameserver {server}\n"));
-            lines.collect::<String>().into_bytes()
-        }
-    }
 }
 
 /// What the shim keeps of the processes inside.
@@ -236,6 +123,7 @@ fn fork(envelope: &Envelope, given: &Given, ground: &Ground) -> Outcome<Inside> 
     };
     drop((go, tell_ready, tell_exit));
     map_user(envelope, ground, pid)
+        .inspect(|()| level_score(ground, pid))
         .and_then(|()| file::write_all(tie.as_fd(), &[1]).at("starting init"))
         // While init is at work, since a new name on a disk takes its time.
         .and_then(|()| listen(given))
@@ -288,6 +176,7 @@ fn tree<'a>(envelope: &'a Envelope, ground: &'a Ground) -> Tree<'a> {
         sources,
         resolv_conf: &ground.resolv_conf,
         console,
+        limits: ground.limits.as_ref(),
     }
 }
 
@@ -303,6 +192,14 @@ fn map_user(envelope: &Envelope, ground: &Ground, pid: i32) -> Outcome<()> {
         knob("gid_map", &map).at("mapping the group")?;
     }
     Ok(())
+}
+
+/// The platform may be dearer to the kernel than others; its apps are not, as far as it may say so.
+fn level_score(ground: &Ground, pid: i32) {
+    let own = file::read_knob(ground.proc.as_fd(), "self/oom_score_adj").unwrap_or_default();
+    if own.trim() != "0" {
+        let _ = file::write_knob(ground.proc.as_fd(), &format!("{pid}/oom_score_adj"), "0");
+    }
 }
 
 fn wait_until_ready(ready: &OwnedFd) -> Outcome<()> {

@@ -12,7 +12,7 @@ use crate::sys::file::{self, here};
 use crate::sys::mount::{self, NO_DEV, NO_EXEC, NO_SUID, READ_ONLY};
 use crate::sys::process;
 
-const DIRECTORIES: [&str; 23] = [
+const DIRECTORIES: [&str; 24] = [
     "app",
     "dev",
     "dev/pts",
@@ -28,6 +28,7 @@ const DIRECTORIES: [&str; 23] = [
     "sys",
     "sys/fs",
     "sys/fs/cgroup",
+    "sys/fs/cgroup/memory",
     "tmp",
     "usr",
     "var",

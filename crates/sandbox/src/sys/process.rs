@@ -292,3 +292,9 @@ pub(crate) fn set_name(name: &std::ffi::CStr) {
     // SAFETY: the name is a C string; the kernel copies its first 15 bytes.
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }
+
+/// Sets which mode bits new files do not get.
+pub(crate) fn set_umask(mask: u32) {
+    // SAFETY: umask takes a number and cannot fail.
+    unsafe { libc::umask(mask) };
+}
