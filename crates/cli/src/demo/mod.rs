@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::output::Output;
 use example::Example;
 use home::Home;
@@ -64,7 +64,10 @@ fn tell(
     stage.title(&format!("A deploy is a git push: {}", example.about))?;
     stage.shell("git init --quiet && git add . && git commit --quiet -m 'Say hello'")?;
     stage.shell(&format!("noon create {APP}"))?;
-    stage.shell("git push noon main")?;
+    let breaking = match stage.shell("git push noon main") {
+        Ok(()) => example.breaking,
+        Err(error) => push_what_needs_nothing(&mut stage, (home, house), error)?,
+    };
     stage.fetch("Hello")?;
 
     stage.title("More of a process type")?;
@@ -78,7 +81,7 @@ fn tell(
     stage.fetch("Good evening")?;
 
     stage.title("A push that breaks: what serves goes on serving")?;
-    stage.shell(example.breaking)?;
+    stage.shell(breaking)?;
     stage.shell("git commit --quiet --all -m 'Break it'")?;
     stage.shell_to("git push noon main", Outcome::Refused)?;
     stage.fetch("Good evening")?;
@@ -92,6 +95,31 @@ fn tell(
     stage.shell("noon logs -n 12")?;
     stage.shell("noon run 'echo \"I am $DYNO of $NOON_RELEASE_VERSION\"'")?;
     stage.shell("noon releases verify")
+}
+
+/// A machine without a network builds nothing that has dependencies: then the demo goes on with an
+/// app that has none. Returns the line that breaks that one.
+fn push_what_needs_nothing(
+    stage: &mut Stage,
+    (home, house): (&Home, &House),
+    error: Error,
+) -> Result<&'static str> {
+    let Error::Demo { .. } = error else {
+        return Err(error);
+    };
+    house.check()?;
+    let Some(example) = Example::without_dependencies() else {
+        return Err(error);
+    };
+    stage.title(&format!(
+        "That build failed, so another app: {}",
+        example.about
+    ))?;
+    stage.shell("git rm --quiet -r .")?;
+    example.write(&home.at("app"))?;
+    stage.shell("git add . && git commit --quiet -m 'Say hello with less'")?;
+    stage.shell("git push noon main")?;
+    Ok(example.breaking)
 }
 
 /// Leaves the app to the user until a signal.
