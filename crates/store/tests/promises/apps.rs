@@ -108,6 +108,7 @@ promises! {
             (one("web.1"), 2, vec![(one("web.1"), at(2))]),
             (one("work_r.1"), 3, vec![(one("web.1"), at(2)), (one("work_r.1"), at(3))]),
             (kind("web"), 4, vec![(kind("web"), at(4)), (one("work_r.1"), at(3))]),
+            (one("web.1"), 5, vec![(kind("web"), at(4)), (one("web.1"), at(5)), (one("work_r.1"), at(3))]),
             (ProcessFilter::All, 5, vec![(ProcessFilter::All, at(5))]),
             (one("web.2"), 6, vec![(ProcessFilter::All, at(5)), (one("web.2"), at(6))]),
         ] {
