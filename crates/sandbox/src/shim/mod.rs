@@ -36,7 +36,7 @@ pub fn run() -> ! {
 
 fn serve() -> io::Result<()> {
     let connection = take_connection()?;
-    let mut message = vec![0; protocol::LONGEST];
+    let mut message = [0; 256];
     let (length, fds) = socket::receive(connection.as_fd(), &mut message, 0)?;
     let (verb, fields) = protocol::open(&message[..length])?;
     match verb {
