@@ -77,7 +77,7 @@ impl Machine {
     async fn take_in(&self, live: Live, adopted: &mut Adopted) {
         let label = live.label.clone();
         if let Some(slot) = label.egress {
-            self.house.egress.keep(slot);
+            self.house.egress.keep(slot, live.netns().as_deref());
         }
         let kind = kind(&label);
         let phase = phase(&live, kind).await;

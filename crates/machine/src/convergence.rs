@@ -50,6 +50,11 @@ impl<'a> Convergence<'a> {
             if steps.is_empty() {
                 break;
             }
+            if steps.iter().any(|step| matches!(step, Step::Start(_))) {
+                self.machine
+                    .house
+                    .still_starts(self.intent.app_name.as_str())?;
+            }
             let (starts, waits): (Vec<_>, Vec<_>) = self.sorted(steps);
             crate::room_left::check(starts.len())?;
             starts.into_iter().for_each(|place| self.start(&place));

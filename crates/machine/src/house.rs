@@ -1,8 +1,9 @@
 //! What all keepers of one machine share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use noon_domain::{AppId, ProcessName};
+use noon_domain::{AppId, EngineError, ProcessName};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::egress::Egress;
@@ -18,6 +19,8 @@ pub(crate) struct House {
     pub changed: Notify,
     /// How many processes are put inside walls at once.
     pub launches: Semaphore,
+    /// Set once the machine ends its work: nothing is started any more.
+    pub closing: AtomicBool,
     open: watch::Sender<usize>,
 }
 
@@ -34,6 +37,7 @@ impl House {
             program,
             changed: Notify::new(),
             launches: Semaphore::new(cores * 2),
+            closing: AtomicBool::new(false),
             open: watch::channel(0).0,
         })
     }
@@ -42,6 +46,21 @@ impl House {
     pub fn open(self: &Arc<Self>) -> Open {
         self.open.send_modify(|open| *open += 1);
         Open(self.clone())
+    }
+
+    /// Whether something may still be started.
+    ///
+    /// # Errors
+    /// Once the machine ends its work.
+    pub fn still_starts(&self, what: &str) -> Result<(), EngineError> {
+        if self.closing.load(Ordering::Acquire) {
+            let what = format!("starting {what}");
+            return Err(EngineError::Failed {
+                what,
+                source: "the server is stopping".into(),
+            });
+        }
+        Ok(())
     }
 
     /// Resolves when no work is open.

@@ -7,12 +7,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use noon_domain::{Exit, ProcessId, ProcessState, ProcessType, Timestamp};
-use noon_sandbox::Stdio;
+use noon_sandbox::{Ended, Stdio};
 use tokio::time::Instant;
 
 use crate::house::House;
 use crate::launch::Launch;
-use crate::live::Live;
+use crate::live::{self, Live};
 use crate::post::{Desk, Identity, Order, Recipe};
 use crate::rooms::Rooms;
 use crate::supervise::{Effect, Event, Kind, Moment, Phase, Remark, State, step};
@@ -51,7 +51,7 @@ enum Happening {
     Told(Order),
     LeftAlone,
     Launched(Box<Result<Live, Error>>),
-    Ended(Exit),
+    Ended(Ended),
     Event(Event),
 }
 
@@ -90,7 +90,7 @@ impl Keeper {
                 Happening::LeftAlone => return,
                 Happening::Told(order) => self.obey(order).await,
                 Happening::Launched(done) => self.launched(*done).await,
-                Happening::Ended(exit) => self.ended(exit).await,
+                Happening::Ended(ended) => self.ended(ended).await,
                 Happening::Event(event) => self.take(event).await,
             }
             self.show();
@@ -151,7 +151,12 @@ impl Keeper {
         self.take(Event::LaunchFailed).await;
     }
 
-    async fn ended(&mut self, exit: Exit) {
+    async fn ended(&mut self, ended: Ended) {
+        let exit = live::exit(ended);
+        if ended == Ended::OutOfMemory {
+            self.say(remarks::OUT_OF_MEMORY.to_owned());
+            self.note_why("used more memory than it may".to_owned(), Some(exit));
+        }
         self.say(remarks::exited(exit));
         let why = match (self.state.shown(), self.state.kind) {
             (Some(ProcessState::Starting), Kind::Web) => {
@@ -318,7 +323,7 @@ async fn come<T>(waiting: &mut Waiting<T>) -> T {
     }
 }
 
-async fn ended(live: Option<&Live>) -> Exit {
+async fn ended(live: Option<&Live>) -> Ended {
     match live {
         Some(live) => live.ended().await,
         None => pending().await,

@@ -104,15 +104,15 @@ impl Live {
     }
 
     /// Waits until all of it ended; how it did.
-    pub async fn ended(&self) -> Exit {
+    pub async fn ended(&self) -> Ended {
         loop {
             let watched = self.ended.readable().await;
             let (shim, dir) = (self.shim.clone(), self.dir.clone());
             let asked = tokio::task::spawn_blocking(move || how_it_ended(&shim, &dir)).await;
             match (watched, asked) {
                 (Ok(mut guard), Ok(None)) => guard.clear_ready(),
-                (_, Ok(Some(exit))) => return exit,
-                _ => return Exit::Signal(9),
+                (_, Ok(Some(ended))) => return ended,
+                _ => return Ended::Signal(9),
             }
         }
     }
@@ -153,12 +153,12 @@ fn watch(shim: &Shim) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(fd, Interest::READABLE)
 }
 
-fn how_it_ended(shim: &Mutex<Option<Shim>>, dir: &Path) -> Option<Exit> {
+fn how_it_ended(shim: &Mutex<Option<Shim>>, dir: &Path) -> Option<Ended> {
     let status = lock(shim).as_mut().map(Shim::status);
     match status {
-        Some(Ok(status)) => status.ended.map(exit),
+        Some(Ok(status)) => status.ended,
         // The shim is gone: what it wrote before stays; if it could not, it was killed.
-        _ => Some(noon_sandbox::read_exit(dir).map_or(Exit::Signal(9), exit)),
+        _ => Some(noon_sandbox::read_exit(dir).unwrap_or(Ended::Signal(9))),
     }
 }
 

@@ -1,7 +1,10 @@
 //! The engine of this machine.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use noon_domain::{
     AppId, BoxFuture, Engine, EngineError, Exit, Intent, Io, LayerId, Process, ProcessFilter,
@@ -28,7 +31,8 @@ impl Machine {
     /// [`Error::ShimProgram`] and [`Error::File`].
     pub fn new(settings: Settings, hooks: Hooks) -> Result<Arc<Self>, Error> {
         let dir = &settings.shims_dir;
-        std::fs::create_dir_all(dir).map_err(Error::file("create", dir))?;
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.map_err(Error::file("create", dir))?;
         let program = noon_sandbox::ShimProgram::from_bytes(SHIM).map_err(Error::ShimProgram)?;
         Ok(Arc::new(Self {
             house: House::new(settings, hooks, program),
@@ -40,6 +44,7 @@ impl Machine {
     /// to be adopted; without, everything is stopped, with SIGTERM and grace, and the way out to
     /// the world is taken down.
     pub async fn shutdown(&self, keep_apps: bool) {
+        self.house.closing.store(true, Ordering::Release);
         let stays = |post: &&Arc<Post>| keep_apps && post.identity.role != Role::Attended;
         let posts = self.rooms.posts();
         let leaving: Vec<_> = posts.iter().filter(|post| !stays(post)).collect();

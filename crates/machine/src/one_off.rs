@@ -19,6 +19,7 @@ impl Machine {
     /// Runs one process to its end.
     pub(crate) async fn run_once(&self, spec: ProcessSpec, io: Io) -> Result<Exit, EngineError> {
         let what = format!("running {}", spec.name);
+        self.house.still_starts(&spec.name.to_string())?;
         let role = match io {
             Io::Log => Role::Detached,
             _ => Role::Attended,

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpSocket;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 
 /// The `$PORT` of every process that has a network of its own.
 pub const PORT: u16 = 5000;
@@ -17,6 +18,21 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 /// The longest pause between two questions.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a process is asked to see whether it answers: any answer will do, an error too.
+const QUESTION: &[u8] = b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\
+    User-Agent: noon (is it ready?)\r\nConnection: close\r\n\r\n";
+/// How long a process that took a connection may think before it counts as ready anyway.
+const SILENCE: Duration = Duration::from_secs(5);
+/// So often a process may hang up on the question before it counts as ready: no HTTP then.
+const MOST_HANG_UPS: u32 = 40;
+
+/// What came of asking a port.
+enum Answer {
+    Some,
+    HungUp,
+    Refused,
+}
 
 /// A port, and the network in which it is.
 #[derive(Clone, Debug)]
@@ -28,12 +44,43 @@ pub struct Target {
 }
 
 impl Target {
-    /// Resolves when the port takes a connection.
+    /// Resolves when the port answers: it takes a connection, and what listens there says
+    /// something to a request. A server's parent may listen long before any of its workers can
+    /// answer, or before they all fail to start. What takes connections and stays silent, or does
+    /// not speak HTTP, counts as ready after a while.
     pub async fn answers_at_last(self) {
         let mut pause = FIRST_PAUSE;
-        while !self.answers().await {
+        let mut hang_ups = 0;
+        loop {
+            match self.asked().await {
+                Answer::Some => return,
+                Answer::HungUp if hang_ups == MOST_HANG_UPS => return,
+                Answer::HungUp => hang_ups += 1,
+                Answer::Refused => {}
+            }
             tokio::time::sleep(pause).await;
             pause = (pause + pause / 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn asked(&self) -> Answer {
+        match self.ask(IpAddr::V4(Ipv4Addr::LOCALHOST)).await {
+            Answer::Refused => self.ask(IpAddr::V6(Ipv6Addr::LOCALHOST)).await,
+            answer => answer,
+        }
+    }
+
+    async fn ask(&self, ip: IpAddr) -> Answer {
+        let Some(mut stream) = self.connection(ip).await else {
+            return Answer::Refused;
+        };
+        if stream.write_all(QUESTION).await.is_err() {
+            return Answer::HungUp;
+        }
+        let mut byte = [0];
+        match tokio::time::timeout(SILENCE, stream.read(&mut byte)).await {
+            Ok(Ok(1)) | Err(_) => Answer::Some,
+            Ok(_) => Answer::HungUp,
         }
     }
 
@@ -44,18 +91,22 @@ impl Target {
     }
 
     async fn takes(&self, ip: IpAddr) -> bool {
-        let Ok(socket) = self.socket(ip.is_ipv6()) else {
-            return false;
-        };
+        self.connection(ip).await.is_some()
+    }
+
+    async fn connection(&self, ip: IpAddr) -> Option<TcpStream> {
+        let socket = self.socket(ip.is_ipv6()).ok()?;
         let connecting = socket.connect(SocketAddr::new(ip, self.port));
-        matches!(tokio::time::timeout(PATIENCE, connecting).await, Ok(Ok(_)))
+        tokio::time::timeout(PATIENCE, connecting).await.ok()?.ok()
     }
 
     fn socket(&self, v6: bool) -> io::Result<TcpSocket> {
         match &self.netns {
             Some(netns) => {
                 let socket = noon_sandbox::socket_in(netns.as_fd(), v6)?;
-                Ok(TcpSocket::from_std_stream(TcpStream::from(socket)))
+                Ok(TcpSocket::from_std_stream(std::net::TcpStream::from(
+                    socket,
+                )))
             }
             None if v6 => TcpSocket::new_v6(),
             None => TcpSocket::new_v4(),

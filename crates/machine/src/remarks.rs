@@ -26,6 +26,9 @@ fn boot_timeout(rules: &Rules) -> String {
     )
 }
 
+/// The text for a process that the kernel ended at its memory limit.
+pub const OUT_OF_MEMORY: &str = "Error R15 (Memory quota vastly exceeded)";
+
 /// The text of a process's end.
 pub fn exited(exit: Exit) -> String {
     format!("Process exited with status {}", exit.code())

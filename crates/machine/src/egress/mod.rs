@@ -6,20 +6,24 @@
 
 mod nat;
 mod netlink;
+mod pasta;
 mod resolvers;
 mod routes;
+mod rules;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use nat::Nat;
 use noon_sandbox::Mode;
+use pasta::Shared;
+use resolvers::Resolvers;
 
 use crate::keeper::chain;
-use crate::{EgressMode, Settings};
+use crate::{EgressMode, Error, Settings};
 
 /// Number 1 is the bridge's own.
 const FIRST_SLOT: u32 = 2;
@@ -30,8 +34,15 @@ pub(crate) struct Egress {
     mode: EgressMode,
     root: Mode,
     shims_dir: PathBuf,
-    nat: OnceLock<Option<Nat>>,
+    way: OnceLock<Option<Way>>,
     taken: Mutex<Slots>,
+}
+
+/// The bridge and the filter, and where they are.
+struct Way {
+    nat: Nat,
+    /// The network in which they are; `None` is this machine's.
+    shared: Mutex<Option<Shared>>,
 }
 
 #[derive(Default)]
@@ -47,7 +58,7 @@ impl Egress {
             mode: settings.egress,
             root: settings.mode,
             shims_dir: settings.shims_dir.clone(),
-            nat: OnceLock::new(),
+            way: OnceLock::new(),
             taken: Mutex::default(),
         }
     }
@@ -59,10 +70,15 @@ impl Egress {
         slots.next()
     }
 
-    /// Sets aside the number of a process that was found running.
-    pub fn keep(&self, slot: u32) {
+    /// Sets aside the number of a process that was found running. Where the network in which all
+    /// ways out meet went with the last machine, its own is wired anew.
+    pub fn keep(&self, slot: u32, netns: Option<&OwnedFd>) {
         let mut slots = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         slots.taken.insert(slot);
+        drop(slots);
+        if let (Some(netns), true) = (netns, self.root != Mode::Root) {
+            self.wire(slot, netns);
+        }
     }
 
     /// Wires the process in this namespace.
@@ -90,7 +106,18 @@ impl Egress {
 
     /// Takes down what was made for all.
     pub fn close(&self) {
-        if let Some(Some(Err(error))) = self.nat.get().map(|nat| nat.as_ref().map(Nat::close)) {
+        let Some(Some(way)) = self.way.get() else {
+            return;
+        };
+        let shared = way
+            .shared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(shared) = shared {
+            return shared.close();
+        }
+        if let Err(error) = way.nat.close() {
             tracing::warn!(error = %chain(&error), "the way out to the world was not taken down");
         }
     }
@@ -99,21 +126,39 @@ impl Egress {
         if self.mode != EgressMode::Auto {
             return None;
         }
-        self.nat.get_or_init(|| self.open()).as_ref()
+        let way = self.way.get_or_init(|| self.open());
+        way.as_ref().map(|way| &way.nat)
     }
 
-    fn open(&self) -> Option<Nat> {
-        if self.root != Mode::Root {
-            tracing::warn!("apps have no way out to the world: this needs root here");
-            return None;
-        }
-        match Nat::open(&self.shims_dir) {
-            Ok(nat) => Some(nat),
-            Err(error) => {
-                tracing::warn!(error = %chain(&error), "apps have no way out to the world");
-                None
-            }
-        }
+    fn open(&self) -> Option<Way> {
+        let opened = match self.root {
+            Mode::Root => self.open_as_root(),
+            _ => self.open_rootless(),
+        };
+        opened
+            .inspect_err(|error| {
+                tracing::warn!(error = %chain(error), "apps have no way out to the world");
+            })
+            .ok()
+    }
+
+    fn open_as_root(&self) -> Result<Way, Error> {
+        Ok(Way {
+            nat: Nat::open(&self.shims_dir, &Resolvers::read())?,
+            shared: Mutex::default(),
+        })
+    }
+
+    fn open_rootless(&self) -> Result<Way, Error> {
+        let shared = Shared::open(&self.shims_dir)?;
+        let resolvers = Resolvers::Pasta(pasta::RESOLVER);
+        let open = || Nat::open(&self.shims_dir, &resolvers);
+        let nat = netlink::inside(shared.netns.as_fd(), open)
+            .map_err(nat::egress("enter the network of all"))??;
+        Ok(Way {
+            nat,
+            shared: Mutex::new(Some(shared)),
+        })
     }
 }
 

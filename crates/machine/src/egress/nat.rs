@@ -10,14 +10,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use super::netlink::Links;
-use super::resolvers::resolvers;
+use super::netlink::{self, Links};
+use super::resolvers::Resolvers;
 use super::routes::{self, PREFIX, address};
+use super::rules;
 use crate::Error;
-
-/// Networks that are nobody's business outside of this machine's owner, and none at all.
-const PRIVATE: &str = "0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, \
-                       172.16.0.0/12, 192.168.0.0/16, 224.0.0.0/3";
 
 /// The way out behind one address of ours.
 #[derive(Debug)]
@@ -31,16 +28,15 @@ pub struct Nat {
 }
 
 impl Nat {
-    /// Makes the bridge and the filter, or takes up those that an earlier machine of the same
-    /// data directory left.
+    /// Makes the bridge and the filter in the network namespace of this thread, or takes up those
+    /// that an earlier machine of the same data directory left.
     ///
     /// # Errors
     /// [`Error::Egress`], with the act that failed.
-    pub fn open(shims_dir: &Path) -> Result<Self, Error> {
+    pub fn open(shims_dir: &Path, resolvers: &Resolvers) -> Result<Self, Error> {
         let word = word(shims_dir);
         let name = bridge_name(&word);
-        let table = fs::read_to_string("/proc/net/route").map_err(egress("read the routes"))?;
-        let routes = routes::parse(&table);
+        let routes = read_routes()?;
         let start = u32::from_str_radix(&word, 16).unwrap_or(0);
         let block = routes::choose(&routes, &name, start)
             .ok_or_else(|| io::Error::from(io::ErrorKind::AddrInUse))
@@ -48,18 +44,35 @@ impl Nat {
         let mut links = Links::here().map_err(egress("talk to the kernel about links"))?;
         exists(links.add_bridge(&name)).map_err(egress("make a bridge"))?;
         let bridge = links.index(&name).map_err(egress("find our bridge"))?;
-        let added = links.add_address(bridge, address(block, 1), PREFIX);
-        exists(added).map_err(egress("give our bridge an address"))?;
-        let nat = Self {
-            resolvers: resolvers(),
+        let gateway = address(block, 1);
+        exists(links.add_address(bridge, gateway, PREFIX))
+            .map_err(egress("give our bridge an address"))?;
+        forward(&name, &routes)?;
+        let behind_pasta = matches!(resolvers, Resolvers::Pasta(_));
+        let (resolvers, loopback) = match resolvers {
+            Resolvers::Reachable(servers) => (servers.clone(), None),
+            Resolvers::Pasta(server) => (vec![*server], None),
+            Resolvers::Loopback(server) => (vec![gateway], Some(*server)),
+        };
+        if loopback.is_some() {
+            switch_on(&name, "route_localnet")?;
+        }
+        nft(&rules::Rules {
+            table: &table_name(&word),
+            bridge: &name,
+            network: (Ipv4Addr::from_bits(block), PREFIX),
+            resolvers: &resolvers,
+            loopback,
+            behind_pasta,
+        }
+        .text())?;
+        Ok(Self {
+            resolvers,
             links: Mutex::new(links),
             word,
             block,
             bridge,
-        };
-        nat.forward(&routes)?;
-        nft(&nat.rules())?;
-        Ok(nat)
+        })
     }
 
     /// The name servers that can be asked from inside.
@@ -73,14 +86,15 @@ impl Nat {
     /// [`Error::Egress`].
     pub fn wire(&self, slot: u32, netns: &OwnedFd) -> Result<(), Error> {
         let outer = self.veth_name(slot);
+        let inner = Links::of(netns.as_fd());
+        let mut inner = inner.map_err(egress("enter a process's network"))?;
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that is left from a process which is gone would stand in the way.
+        // What is left of an earlier process or an earlier way out would stand in the way.
         let _ = links.delete(&outer);
+        let _ = inner.delete(netlink::INNER);
         let made = links.add_veth(&outer, self.bridge, netns.as_fd());
         drop(links);
         made.map_err(egress("make a pair of links"))?;
-        let inner = Links::of(netns.as_fd());
-        let mut inner = inner.map_err(egress("enter a process's network"))?;
         let own = address(self.block, slot);
         let gateway = address(self.block, 1);
         let set_up = inner.set_up_inner(own, PREFIX, gateway);
@@ -111,63 +125,25 @@ impl Nat {
     fn veth_name(&self, slot: u32) -> String {
         format!("nv{}.{slot}", self.word)
     }
+}
 
-    /// Lets packets pass between the bridge and the links that lead to the world.
-    fn forward(&self, routes: &[routes::Route]) -> Result<(), Error> {
-        let name = bridge_name(&self.word);
-        for link in routes::default_links(routes)
-            .into_iter()
-            .chain([name.as_str()])
-        {
-            let switch = format!("/proc/sys/net/ipv4/conf/{link}/forwarding");
-            if fs::read_to_string(&switch).is_ok_and(|now| now.trim() == "1") {
-                continue;
-            }
-            fs::write(&switch, "1").map_err(egress("switch forwarding on"))?;
-        }
-        Ok(())
-    }
+fn read_routes() -> Result<Vec<routes::Route>, Error> {
+    let table = fs::read_to_string("/proc/thread-self/net/route");
+    Ok(routes::parse(&table.map_err(egress("read the routes"))?))
+}
 
-    fn rules(&self) -> String {
-        let table = table_name(&self.word);
-        let bridge = bridge_name(&self.word);
-        let network = format!("{}/{PREFIX}", Ipv4Addr::from_bits(self.block));
-        let servers: Vec<_> = self.resolvers.iter().map(Ipv4Addr::to_string).collect();
-        let names = match servers.is_empty() {
-            true => String::new(),
-            false => format!(
-                "iifname \"{bridge}\" ip daddr {{ {} }} meta l4proto {{ tcp, udp }} th dport 53 accept",
-                servers.join(", ")
-            ),
-        };
-        format!(
-            "table inet {table} {{}}
-delete table inet {table}
-table inet {table} {{
-  chain input {{
-    type filter hook input priority -10; policy accept;
-    iifname \"{bridge}\" ct state established,related accept
-    iifname \"{bridge}\" drop
-  }}
-  chain forward {{
-    type filter hook forward priority -10; policy accept;
-    iifname \"{bridge}\" ip saddr != {network} drop
-    iifname \"{bridge}\" meta nfproto ipv6 drop
-    {names}
-    iifname \"{bridge}\" ip daddr {{ {PRIVATE} }} drop
-    iifname \"{bridge}\" tcp flags syn tcp option maxseg size set rt mtu
-    iifname \"{bridge}\" accept
-    oifname \"{bridge}\" ct state established,related accept
-    oifname \"{bridge}\" drop
-  }}
-  chain postrouting {{
-    type nat hook postrouting priority 100; policy accept;
-    ip saddr {network} oifname != \"{bridge}\" masquerade
-  }}
-}}
-"
-        )
+/// Lets packets pass between the bridge and the links that lead to the world.
+fn forward(bridge: &str, routes: &[routes::Route]) -> Result<(), Error> {
+    let mut links = routes::default_links(routes).into_iter().chain([bridge]);
+    links.try_for_each(|link| switch_on(link, "forwarding"))
+}
+
+fn switch_on(link: &str, switch: &str) -> Result<(), Error> {
+    let file = format!("/proc/sys/net/ipv4/conf/{link}/{switch}");
+    if fs::read_to_string(&file).is_ok_and(|now| now.trim() == "1") {
+        return Ok(());
     }
+    fs::write(&file, "1").map_err(egress(&format!("switch {switch} on for {link}")))
 }
 
 fn bridge_name(word: &str) -> String {
@@ -218,7 +194,7 @@ fn nft(rules: &str) -> Result<(), Error> {
     run().map_err(egress("load packet filter rules with nft"))
 }
 
-fn egress(act: &str) -> impl FnOnce(io::Error) -> Error {
+pub(super) fn egress(act: &str) -> impl FnOnce(io::Error) -> Error {
     let act = act.to_owned();
     move |source| Error::Egress { act, source }
 }

@@ -37,7 +37,7 @@ const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 
 /// The name of the inner end of every veth.
-const INNER: &str = "eth0";
+pub const INNER: &str = "eth0";
 
 /// A request to the kernel, being written.
 struct Message(Vec<u8>);
@@ -120,12 +120,7 @@ impl Links {
     /// # Errors
     /// When the namespace cannot be entered.
     pub fn of(netns: BorrowedFd<'_>) -> io::Result<Self> {
-        let there = || {
-            move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))?;
-            Self::here()
-        };
-        std::thread::scope(|scope| scope.spawn(there).join())
-            .unwrap_or_else(|_| Err(io::Error::other("the thread that went there died")))
+        inside(netns, Self::here)?
     }
 
     /// Makes a bridge, up.
@@ -260,6 +255,19 @@ fn found(answer: &[u8], sequence: u32) -> Option<io::Result<u32>> {
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// Does something inside another network namespace, on a thread that does not return from there.
+///
+/// # Errors
+/// When the namespace cannot be entered.
+pub fn inside<T: Send>(netns: BorrowedFd<'_>, act: impl FnOnce() -> T + Send) -> io::Result<T> {
+    let there = || {
+        move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))?;
+        Ok(act())
+    };
+    std::thread::scope(|scope| scope.spawn(there).join())
+        .unwrap_or_else(|_| Err(io::Error::other("the thread that went there died")))
 }
 
 /// What the kernel answered to a request; `None` when it is about another.

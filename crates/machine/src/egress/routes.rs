@@ -1,5 +1,6 @@
 //! The kernel's routes, as far as choosing a network of our own asks for them.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 /// How many addresses one machine's network has: a /20.
@@ -59,6 +60,20 @@ pub fn default_links(routes: &[Route]) -> Vec<&str> {
         .collect()
 }
 
+/// This machine's own addresses, read from `/proc/net/fib_trie`.
+pub fn own_addresses(trie: &str) -> BTreeSet<Ipv4Addr> {
+    let mut own = BTreeSet::new();
+    let mut last: Option<Ipv4Addr> = None;
+    for line in trie.lines().map(str::trim) {
+        if let Some(address) = line.strip_prefix("|-- ") {
+            last = address.parse().ok();
+        } else if line == "/32 host LOCAL" {
+            own.extend(last);
+        }
+    }
+    own
+}
+
 /// The address with this number in a block.
 pub fn address(block: u32, number: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(block + number)
@@ -82,6 +97,18 @@ mod tests {
         );
         assert_eq!(default_links(&routes), ["eth0"]);
         assert!(parse("").is_empty() && parse("a\nb c\n").is_empty());
+    }
+
+    #[test]
+    fn ones_own_addresses_are_found_once_each() {
+        let trie = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n\
+                    Local:\n     |-- 127.0.0.1\n        /32 host LOCAL\n     |-- 192.0.2.2\n\
+                            /32 host LOCAL\n     |-- 192.0.2.255\n        /32 link BROADCAST\n";
+        let own: Vec<_> = own_addresses(trie)
+            .iter()
+            .map(Ipv4Addr::to_string)
+            .collect();
+        assert_eq!(own, ["127.0.0.1", "192.0.2.2"]);
     }
 
     #[test]

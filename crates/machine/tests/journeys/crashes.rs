@@ -80,6 +80,25 @@ async fn what_ignores_sigterm_is_killed_with_r12() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn too_much_memory_is_said_to_be_the_reason() {
+    let Some(site) = Site::open() else { return };
+    if site.settings.mode != noon_sandbox::Mode::Root {
+        return site.close().await;
+    }
+    let app = site.app();
+    let hog = "/usr/bin/python3 -c 'x = bytearray(200_000_000)'";
+    let mut spec = app.one_off("run.1", hog);
+    spec.limits.memory = Some(64 << 20);
+    let (exit, _) = crate::site::captured(site.machine(), spec).await;
+    assert_eq!(exit, noon_domain::Exit::Signal(9));
+    assert_eq!(
+        site.said("run.1: Error R15 (Memory quota vastly exceeded)"),
+        1
+    );
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_place_that_is_only_refilled_fails_nothing() {
     let Some(mut site) = Site::open() else { return };
     let app = site.app();

@@ -8,5 +8,6 @@ mod adoption;
 mod attended;
 mod crashes;
 mod deploys;
+mod rootless;
 mod site;
 mod world;

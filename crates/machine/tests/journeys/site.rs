@@ -71,6 +71,7 @@ impl Site {
         let dir = tempfile::tempdir().unwrap();
         let mut settings = Settings::new(dir.path().join("shims"), dir.path().join("layers"));
         settings.egress = EgressMode::None;
+        settings.mode = noon_sandbox::enter_rootless().unwrap();
         settings.rules = Rules {
             boot_limit: Duration::from_secs(10),
             grace: Duration::from_secs(2),
