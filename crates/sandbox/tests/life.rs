@@ -8,9 +8,12 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{Ground, can_run, read_line, shell, story, wait_readable};
+use common::{
+    Ground, can_run, processes_below, read_line, shell, stat_fields, story, wait_readable,
+    wait_until,
+};
 use noon_sandbox::{
     Ended, Error, Limits, Net, PtySize, Shim, Spec, Stdio, clear, launch, open_pty, read_exit,
     socket_in,
@@ -263,32 +266,6 @@ fn output_that_nobody_reads_is_kept_for_later() {
 }
 
 #[test]
-fn a_fork_bomb_is_bounded_and_ends_at_once() {
-    if !can_run() {
-        return;
-    }
-    let ground = Ground::new();
-    let limits = Limits {
-        tasks: Some(60),
-        ..Limits::default()
-    };
-    let script = "bomb() { bomb | bomb & }; bomb 2>/dev/null; sleep 1000";
-    let mut running = ground
-        .start(&Spec {
-            limits,
-            ..shell(script)
-        })
-        .unwrap();
-    let init = running.shim().status().unwrap().init_pid;
-    std::thread::sleep(Duration::from_millis(300));
-    let count = processes_below(init);
-    assert!(count <= 60, "{count} processes");
-    running.shim().kill().unwrap();
-    assert_eq!(running.finish(), Ended::Signal(libc::SIGKILL));
-    assert_eq!(processes_below(init), 0);
-}
-
-#[test]
 fn a_process_that_will_not_end_is_ended() {
     if !can_run() {
         return;
@@ -328,85 +305,6 @@ fn orphans_are_reaped() {
     let script =
         "for i in $(seq 100); do (true &); done; sleep 0.2; cat /proc/[0-9]*/stat | grep -c ' Z '";
     assert_eq!(ground.run(script).0, "0\n");
-}
-
-#[test]
-fn memory_beyond_the_limit_ends_the_process() {
-    if !can_run() {
-        return;
-    }
-    let ground = Ground::new();
-    let limits = Limits {
-        memory: Some(32 << 20),
-        ..Limits::default()
-    };
-    let spec = Spec {
-        limits,
-        ..shell("exec python3 -c 'x = b\"x\" * (200 << 20)'")
-    };
-    let mut running = ground.start(&spec).unwrap();
-    assert_eq!(running.wait(), Ended::OutOfMemory);
-}
-
-#[test]
-fn a_process_finds_its_memory_limit_where_runtimes_look() {
-    if !can_run() {
-        return;
-    }
-    let ground = Ground::new();
-    let limits = Limits {
-        memory: Some(64 << 20),
-        ..Limits::default()
-    };
-    let script = "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes memory.max 2>/dev/null
-        (echo 1 > memory/memory.limit_in_bytes || echo 1 > memory.max) 2>/dev/null || echo refused
-        mkdir x memory/x 2>/dev/null || echo refused";
-    assert_eq!(
-        ground
-            .run_spec(&Spec {
-                limits,
-                ..shell(script)
-            })
-            .0,
-        "67108864\nrefused\nrefused\n"
-    );
-}
-
-#[test]
-fn the_launcher_s_mask_and_score_are_not_the_app_s() {
-    if !can_run() {
-        return;
-    }
-    let ground = Ground::new();
-    let dir = ground.shim_dir();
-    let status = std::process::Command::new("sh")
-        .args([
-            "-c",
-            "umask 077; echo 500 > /proc/self/oom_score_adj; exec \"$0\" \"$@\"",
-        ])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "strict_launcher_for_another_test", "--nocapture"])
-        .env("NOON_TEST_STRICT_DIR", &dir)
-        .status()
-        .unwrap();
-    assert!(status.success());
-}
-
-/// Not a test by itself: what [`the_launcher_s_mask_and_score_are_not_the_app_s`] starts.
-#[test]
-fn strict_launcher_for_another_test() {
-    let Ok(dir) = std::env::var("NOON_TEST_STRICT_DIR") else {
-        return;
-    };
-    let spec = shell("umask; cat /proc/self/oom_score_adj; cat /etc/hostname");
-    let mut shim = launch(common::program(), dir.as_ref(), &spec, Stdio::Piped).unwrap();
-    let mut text = String::new();
-    File::from(shim.output().unwrap())
-        .read_to_string(&mut text)
-        .unwrap();
-    assert_eq!(text, "0022\n0\nweb-1\n");
-    assert!(wait_readable(shim.wait_fd().as_raw_fd(), 5000));
-    shim.dismiss().unwrap();
 }
 
 #[test]
@@ -604,35 +502,6 @@ fn pidfd(pid: u32) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(libc::syscall(libc::SYS_pidfd_open, pid, 0) as i32) }
 }
 
-fn stat_fields(pid: &str) -> Option<(char, u32)> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
-}
-
 fn parent_of(pid: u32) -> u32 {
     stat_fields(&pid.to_string()).unwrap().1
-}
-
-/// How many living processes descend from one.
-fn processes_below(pid: u32) -> usize {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let children = names.filter(|name| {
-        stat_fields(name).is_some_and(|(state, parent)| parent == pid && state != 'Z')
-    });
-    children
-        .map(|name| 1 + processes_below(name.parse().unwrap()))
-        .sum()
-}
-
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(
-            start.elapsed() < Duration::from_secs(20),
-            "waited in vain until {what}"
-        );
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }

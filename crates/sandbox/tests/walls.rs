@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use common::{Ground, can_run, layers, shell};
-use noon_sandbox::{AppDir, Bind, Ended, Limits, Spec, Upper};
+use noon_sandbox::{AppDir, Bind, Ended, Spec, Upper};
 
 /// One attack in shell: it must print exactly this.
 type Attack = (&'static str, &'static str, &'static str);
@@ -446,46 +446,6 @@ fn a_mount_point_never_follows_the_app_s_links() {
             "{error}"
         );
     }
-}
-
-#[test]
-fn a_full_disk_is_the_app_s_own() {
-    if !can_run() {
-        return;
-    }
-    let ground = Ground::new();
-    let limits = Limits {
-        disk: Some(4 << 20),
-        ..Limits::default()
-    };
-    let script = "for at in /app /tmp /dev/shm; do head -c 8M /dev/zero 2>&1 > $at/big || true; rm $at/big; done 2>&1 | grep -c 'No space'
-        for i in $(seq 3000); do echo > /tmp/$i || break; done 2>&1 | grep -c 'No space'";
-    let layer = ground.make_dir("layer");
-    let spec = layers(
-        Spec {
-            limits,
-            ..shell(script)
-        },
-        &[&layer],
-    );
-    assert_eq!(ground.run_spec(&spec).0, "3\n1\n");
-}
-
-#[test]
-fn open_files_are_bounded() {
-    if !can_run() {
-        return;
-    }
-    let ground = Ground::new();
-    let limits = Limits {
-        nofile: Some(64),
-        ..Limits::default()
-    };
-    let spec = Spec {
-        limits,
-        ..shell("ulimit -n; ulimit -Hn; ulimit -n 65 2>/dev/null || echo no")
-    };
-    assert_eq!(ground.run_spec(&spec).0, "64\n64\nno\n");
 }
 
 #[test]

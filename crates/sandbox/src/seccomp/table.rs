@@ -38,7 +38,7 @@ pub(super) const ALLOWED: &[c_long] = &[
     libc::SYS_fchdir,
     libc::SYS_fchmod,
     libc::SYS_fchmodat,
-    libc::SYS_fchmodat2,
+    FCHMODAT2,
     libc::SYS_fchown,
     libc::SYS_fchownat,
     libc::SYS_fcntl,
@@ -72,7 +72,6 @@ pub(super) const ALLOWED: &[c_long] = &[
     libc::SYS_getrandom,
     libc::SYS_getresgid,
     libc::SYS_getresuid,
-    libc::SYS_getrlimit,
     libc::SYS_getrusage,
     libc::SYS_getsid,
     libc::SYS_getsockname,
@@ -163,7 +162,6 @@ pub(super) const ALLOWED: &[c_long] = &[
     libc::SYS_recvmsg,
     libc::SYS_remap_file_pages,
     libc::SYS_removexattr,
-    libc::SYS_renameat,
     libc::SYS_renameat2,
     libc::SYS_restart_syscall,
     libc::SYS_rseq,
@@ -210,7 +208,6 @@ pub(super) const ALLOWED: &[c_long] = &[
     libc::SYS_setresgid,
     libc::SYS_setresuid,
     libc::SYS_setreuid,
-    libc::SYS_setrlimit,
     libc::SYS_setsid,
     libc::SYS_setsockopt,
     libc::SYS_setuid,
@@ -227,7 +224,6 @@ pub(super) const ALLOWED: &[c_long] = &[
     libc::SYS_statx,
     libc::SYS_symlinkat,
     libc::SYS_sync,
-    libc::SYS_sync_file_range,
     libc::SYS_syncfs,
     libc::SYS_sysinfo,
     libc::SYS_tee,
@@ -264,6 +260,7 @@ const IO_PGETEVENTS: c_long = 333;
 #[cfg(not(target_arch = "x86_64"))]
 const IO_PGETEVENTS: c_long = 292;
 const CACHESTAT: c_long = 451;
+const FCHMODAT2: c_long = 452;
 const FUTEX_WAKE: c_long = 454;
 const FUTEX_WAIT: c_long = 455;
 const FUTEX_REQUEUE: c_long = 456;
@@ -285,6 +282,7 @@ pub(super) const ALLOWED_OLD: &[c_long] = &[
     libc::SYS_futimesat,
     libc::SYS_getdents,
     libc::SYS_getpgrp,
+    libc::SYS_getrlimit,
     libc::SYS_inotify_init,
     libc::SYS_lchown,
     libc::SYS_link,
@@ -297,19 +295,23 @@ pub(super) const ALLOWED_OLD: &[c_long] = &[
     libc::SYS_poll,
     libc::SYS_readlink,
     libc::SYS_rename,
+    libc::SYS_renameat,
     libc::SYS_rmdir,
     libc::SYS_select,
+    libc::SYS_setrlimit,
     libc::SYS_signalfd,
     libc::SYS_stat,
     libc::SYS_symlink,
+    libc::SYS_sync_file_range,
     libc::SYS_time,
     libc::SYS_unlink,
     libc::SYS_utime,
     libc::SYS_utimes,
     libc::SYS_vfork,
 ];
+/// By number, since not every libc names them: renameat, sync_file_range, getrlimit, setrlimit.
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) const ALLOWED_OLD: &[c_long] = &[];
+pub(super) const ALLOWED_OLD: &[c_long] = &[38, 84, 163, 164];
 
 /// Calls that are known and refused with EPERM; what is in no table does not exist (ENOSYS).
 pub(super) const REFUSED: &[c_long] = &[

@@ -199,19 +199,26 @@ pub(crate) fn close_range(first: RawFd, last: u32) {
     unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
 }
 
+/// How this libc numbers resources.
+#[cfg(target_env = "musl")]
+pub(crate) type Resource = libc::c_int;
+/// How this libc numbers resources.
+#[cfg(not(target_env = "musl"))]
+pub(crate) type Resource = libc::__rlimit_resource_t;
+
 /// Sets both bounds of a resource limit, as far as this process may.
-pub(crate) fn limit(resource: u32, wanted: u64) {
+pub(crate) fn limit(resource: Resource, wanted: u64) {
     // SAFETY: rlimit is plain numbers, for which zero is valid.
     let mut now: libc::rlimit = unsafe { std::mem::zeroed() };
     // SAFETY: now is live; the resource is one of libc's.
-    unsafe { libc::getrlimit(resource as _, &raw mut now) };
+    unsafe { libc::getrlimit(resource, &raw mut now) };
     let bound = wanted.min(now.rlim_max);
     let to = libc::rlimit {
         rlim_cur: bound,
         rlim_max: bound,
     };
     // SAFETY: to is live.
-    unsafe { libc::setrlimit(resource as _, &raw const to) };
+    unsafe { libc::setrlimit(resource, &raw const to) };
 }
 
 /// Becomes a user and the group of the same number, with no other groups.

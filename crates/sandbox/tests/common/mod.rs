@@ -9,6 +9,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use noon_sandbox::{
     AppDir, Ended, Error, Limits, Net, Shim, ShimProgram, Spec, Stdio, System, launch, read_exit,
@@ -223,4 +224,35 @@ pub fn open(path: &str) -> OwnedFd {
         .open(path)
         .unwrap()
         .into()
+}
+
+/// The state and the parent of a process.
+pub fn stat_fields(pid: &str) -> Option<(char, u32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
+/// How many living processes descend from one.
+pub fn processes_below(pid: u32) -> usize {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let children = names.filter(|name| {
+        stat_fields(name).is_some_and(|(state, parent)| parent == pid && state != 'Z')
+    });
+    children
+        .map(|name| 1 + processes_below(name.parse().unwrap()))
+        .sum()
+}
+
+/// Waits for something, within reason.
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "waited in vain until {what}"
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
