@@ -326,3 +326,57 @@ fn seek(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use noon_domain::{LogSource, Stream, Timestamp};
+
+    use super::*;
+    use crate::{Filter, Reader};
+
+    #[test]
+    fn a_line_about_a_process_waits_for_all_that_is_in_its_pipe() {
+        let home = tempfile::tempdir().unwrap();
+        let (dir, socket) = (home.path().join("logs"), home.path().join("logs.sock"));
+        let ring = RingSize::default();
+        let settings = Settings {
+            dir: dir.clone(),
+            socket,
+            ring,
+        };
+        let mut collector =
+            Collector::open(settings, mpsc::channel().0, mpsc::channel().1).unwrap();
+        let (fd, writer) = rustix::pipe::pipe().unwrap();
+        rustix::pipe::fcntl_setpipe_size(&writer, 1 << 20).unwrap();
+        let (app, process, stream) = (AppId::new(), "web.1".to_owned(), Stream::Stdout);
+        collector.take(Pipe {
+            fd,
+            app,
+            process: process.clone(),
+            stream,
+        });
+        // More than one read takes.
+        std::fs::File::from(writer)
+            .write_all(&b"last words\n".repeat(50_000))
+            .unwrap();
+        let (at, source, text) = (Timestamp::now(), LogSource::Platform, "exited".to_owned());
+        collector.keep(&LogLine {
+            app,
+            at,
+            source,
+            process,
+            text,
+        });
+        collector.rings.flush();
+        let records = Reader::open(&dir, app)
+            .unwrap()
+            .history(&Filter::default(), usize::MAX);
+        let place = records
+            .unwrap()
+            .iter()
+            .position(|record| record.text == b"exited");
+        assert_eq!(place, Some(50_000));
+    }
+}
