@@ -47,17 +47,7 @@ fn main() -> ExitCode {
     }
     let cli = match Cli::try_parse_from(argv) {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(
-                if error.use_stderr() {
-                    exit::USAGE
-                } else {
-                    exit::OK
-                }
-                .code,
-            );
-        }
+        Err(error) => return misread(&error),
     };
     let done = match cli.run_house() {
         Ok(done) => done,
@@ -82,6 +72,20 @@ fn report(error: &Error) -> u8 {
         }
     }
     error.exit().code
+}
+
+/// Help that was asked for, or a line that is not understood.
+fn misread(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::from(exit::OK.code);
+    }
+    let text = error.render().to_string();
+    let text = text
+        .strip_prefix("error: ")
+        .map_or(text.clone(), |text| format!("noon: {text}"));
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    ExitCode::from(exit::USAGE.code)
 }
 
 fn asks_for_exit_codes(argv: &[OsString]) -> bool {

@@ -258,7 +258,8 @@ mod tests {
         let (kind, payload) = read_frame(&mut stream).unwrap();
         assert_eq!((kind, exit_code(&payload)), (frame::EXIT, 7));
         let long = [frame::STDOUT, 0xff, 0xff, 0xff, 0xff];
-        assert!(read_frame(&mut long.as_slice()).is_err());
+        let refusal = read_frame(&mut long.as_slice()).unwrap_err().to_string();
+        assert!(refusal.contains("too long"), "{refusal}");
         assert!(read_frame(&mut [1, 0, 0, 0, 9, 1].as_slice()).is_err());
     }
 

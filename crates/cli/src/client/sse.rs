@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn events_come_out_of_lines_and_comments_do_not() {
         let mut parser = Parser::default();
-        let lines = ": hello|id: 7|data: a: b||:|event: x|data:one|data: two||id: 9||:||data||";
+        let lines = ": hello|id: 7|:|data: a: b||:|event: x|data:one|data: two||id: 9||:||data||";
         let events: Vec<_> = lines
             .split('|')
             .filter_map(|line| parser.feed(line))

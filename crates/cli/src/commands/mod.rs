@@ -14,6 +14,7 @@ pub mod info;
 pub mod login;
 pub mod logout;
 pub mod logs;
+pub mod maintenance;
 pub mod open;
 pub mod ps;
 pub mod releases;

@@ -32,6 +32,7 @@ fn values_are_what_is_written_there() {
         ("A=it's", "it's"),
         ("A=a\"b\"c", "a\"b\"c"),
         ("A=1#c", "1#c"),
+        ("A=1##c#", "1##c#"),
         ("A=1 # c", "1"),
         ("A= # c", ""),
         ("A=#fff", "#fff"),
