@@ -17,6 +17,9 @@ const V1_MAGIC: i64 = 0x0027_e0eb;
 /// The group that holds ours.
 const PARENT: &str = "noon";
 
+/// The group of the platform's own processes, where it was given one to divide.
+const LEAF: &str = "noon-platform";
+
 /// Where groups are made on this machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Homes {
@@ -38,13 +41,7 @@ impl Homes {
             Some(below(&mount, own_path(&own, name)))
         };
         // Below our own v2 group no controller could be turned on, since we are in it.
-        let v2 = v2.map(|mount| {
-            if nested {
-                below(&mount, own_path(&own, ""))
-            } else {
-                mount
-            }
-        });
+        let v2 = v2.map(|mount| if nested { v2_home(&mount, &own) } else { mount });
         Self {
             v2,
             memory_v1: v1("memory"),
@@ -86,6 +83,29 @@ fn own_path<'a>(listing: &'a str, controller: &str) -> &'a str {
         .filter_map(|line| line.split_once(':')?.1.split_once(':'));
     let found = lines.find(|(names, _)| names.split(',').any(|name| name == controller));
     found.map_or("/", |(_, path)| path)
+}
+
+/// The group that was delegated to us: ours, or the one above the leaf that [`settle`] made.
+fn v2_home(mount: &Path, own: &str) -> PathBuf {
+    let own = own_path(own, "");
+    let home = own
+        .strip_suffix(LEAF)
+        .and_then(|home| home.strip_suffix('/'))
+        .unwrap_or(own);
+    below(mount, home)
+}
+
+/// Moves this process out of the way: a v2 group with processes of its own cannot have
+/// controllers for those below. Best effort: without it there are no limits, and `probe` says so.
+pub(crate) fn settle() {
+    let Some(home) = Homes::find(true).v2 else {
+        return;
+    };
+    let leaf = home.join(LEAF);
+    let made = std::fs::create_dir(&leaf).is_ok() || leaf.is_dir();
+    if made && std::fs::write(leaf.join("cgroup.procs"), "0").is_err() {
+        let _ = std::fs::remove_dir(leaf);
+    }
 }
 
 /// A container may be told of a path that it cannot see; the mount itself is its group then.
@@ -345,6 +365,16 @@ mod tests {
         assert_eq!(own_path(listing, "cpuacct"), "/b");
         assert_eq!(own_path(listing, ""), "/e");
         assert_eq!(own_path(listing, "pids"), "/");
+    }
+
+    #[test]
+    fn a_settled_platform_makes_groups_beside_itself() {
+        let mount = std::env::temp_dir().join(format!("groups-{}", std::process::id()));
+        std::fs::create_dir_all(mount.join("a/noon-platform")).unwrap();
+        assert_eq!(v2_home(&mount, "0::/a/noon-platform\n"), mount.join("a"));
+        assert_eq!(v2_home(&mount, "0::/a\n"), mount.join("a"));
+        assert_eq!(v2_home(&mount, "0::/not/seen\n"), mount);
+        std::fs::remove_dir_all(mount).unwrap();
     }
 
     #[test]

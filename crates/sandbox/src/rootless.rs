@@ -5,9 +5,9 @@ use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use crate::Error;
 use crate::sys::file::{self, here};
 use crate::sys::{mount, process};
+use crate::{Error, cgroup};
 
 /// As whom the platform runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,7 @@ fn ids_beside_root() -> Option<u32> {
 pub fn enter_rootless() -> Result<Mode, Error> {
     if process::user() != 0 {
         enter()?;
+        cgroup::settle();
     }
     Ok(match ids_beside_root() {
         Some(count) if count == u32::MAX - 1 => Mode::Root,

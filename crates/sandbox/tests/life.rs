@@ -234,6 +234,46 @@ fn a_process_outlives_its_launcher() {
     assert_eq!(read_exit(&dir), Some(Ended::Code(5)));
 }
 
+#[test]
+fn a_launcher_killed_at_any_moment_leaves_a_shim_or_nothing() {
+    if !can_run() {
+        return;
+    }
+    let ground = Ground::new();
+    for round in 0..25 {
+        let dir = ground.shim_dir();
+        let mut launcher = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "launcher_for_another_test"])
+            .env("NOON_TEST_DIR", &dir)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_micros(round * 400));
+        launcher.kill().unwrap();
+        launcher.wait().unwrap();
+        // A shim that was on its way arrives.
+        std::thread::sleep(Duration::from_millis(50));
+        if let Ok(mut shim) = Shim::connect(&dir) {
+            shim.kill().unwrap();
+            assert!(wait_readable(shim.wait_fd().as_raw_fd(), 10_000));
+            shim.dismiss().unwrap();
+        }
+        clear(&dir).unwrap();
+    }
+    wait_until("all shims have left", || sandboxes(ground.dir.path()) == 0);
+    assert_eq!(processes_of(LAUNCHED_UID), 0);
+}
+
+fn processes_of(uid: u32) -> usize {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let statuses = entries.filter_map(|e| std::fs::read_to_string(e.path().join("status")).ok());
+    statuses
+        .filter(|status| status.contains(&format!("\nUid:\t{uid}\t")))
+        .count()
+}
+
+const LAUNCHED_UID: u32 = 234_567;
+
 /// Not a test by itself: what [`a_process_outlives_its_launcher`] starts and kills.
 #[test]
 fn launcher_for_another_test() {
@@ -241,6 +281,10 @@ fn launcher_for_another_test() {
         return;
     };
     let spec = shell("trap 'exit 5' USR1; while echo tick; do sleep 0.05; done");
+    let spec = Spec {
+        uid: LAUNCHED_UID,
+        ..spec
+    };
     let _shim = launch(common::program(), dir.as_ref(), &spec, Stdio::Piped).unwrap();
     std::thread::sleep(Duration::from_secs(60));
 }

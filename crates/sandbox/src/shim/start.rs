@@ -103,7 +103,9 @@ fn fork(envelope: &Envelope, given: &Given, ground: &Ground) -> Outcome<Inside> 
     if envelope.nested {
         kinds |= libc::CLONE_NEWUSER;
     }
-    let forked = process::fork_into(kinds, ground.cgroup.birthplace());
+    // A group that may be made but not entered leaves the process without its limits.
+    let forked = process::fork_into(kinds, ground.cgroup.birthplace())
+        .or_else(|_| process::fork_into(kinds, None));
     let (pid, pidfd) = match forked.at("making the namespaces")? {
         Forked::Parent(pid, pidfd) => (pid, pidfd),
         Forked::Child => {
