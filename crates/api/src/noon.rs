@@ -30,6 +30,7 @@ pub async fn processes(
     let permit = house.control.permit_view(&who, &app).await?;
     let processes = house.control.processes(&permit).await?;
     let shown = processes.into_iter().map(|process| ProcessInfo {
+        id: process.id.as_uuid(),
         name: process.name.to_string(),
         state: process.state.to_string(),
         boot_ms: process.boot.map(millis),

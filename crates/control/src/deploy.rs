@@ -168,7 +168,8 @@ impl Control {
                 Ok(slug)
             }
             Err(failure) => {
-                self.store.finish_build(build.id, None, "").await?;
+                let last = format!(" !     {failure}\n");
+                self.store.finish_build(build.id, None, &last).await?;
                 self.relay(turn.app().id, "api", &format!("Build failed: {failure}"));
                 Err(failure.into())
             }

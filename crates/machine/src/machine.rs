@@ -5,6 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use noon_domain::{
     AppId, BoxFuture, Engine, EngineError, Exit, Intent, Io, LayerId, Process, ProcessFilter,
@@ -17,6 +18,9 @@ use crate::label::Role;
 use crate::post::{Order, Post};
 use crate::rooms::Rooms;
 use crate::{Error, Hooks, SHIM, Settings};
+
+/// How long the end of a process may take after SIGKILL, its sweeping included.
+const OBEDIENCE: Duration = Duration::from_secs(15);
 
 /// The engine of this machine. Dropping it leaves its processes running, to be adopted again.
 pub struct Machine {
@@ -49,11 +53,20 @@ impl Machine {
         let posts = self.rooms.posts();
         let leaving: Vec<_> = posts.iter().filter(|post| !stays(post)).collect();
         leaving.iter().for_each(|post| post.order(Order::Retire));
-        for post in &leaving {
-            post.gone().await;
+        let gone = async {
+            for post in &leaving {
+                post.gone().await;
+            }
+            if !keep_apps {
+                self.house.all_closed().await;
+            }
+        };
+        // Draining, then grace; what still lives then does not even obey SIGKILL.
+        let limit = self.house.settings.rules.grace * 2 + OBEDIENCE;
+        if tokio::time::timeout(limit, gone).await.is_err() {
+            tracing::warn!("some processes did not end and are left to themselves");
         }
         if !keep_apps {
-            self.house.all_closed().await;
             let house = self.house.clone();
             let _ = tokio::task::spawn_blocking(move || house.egress.close()).await;
         }

@@ -63,6 +63,12 @@ impl Target {
         }
     }
 
+    /// Whether this machine may make sockets in the network at all. One that was made under
+    /// another user namespace, by a server that is gone, is out of reach for good.
+    pub fn is_in_reach(&self) -> bool {
+        self.socket(false).is_ok() || self.socket(true).is_ok()
+    }
+
     async fn asked(&self) -> Answer {
         match self.ask(IpAddr::V4(Ipv4Addr::LOCALHOST)).await {
             Answer::Refused => self.ask(IpAddr::V6(Ipv6Addr::LOCALHOST)).await,

@@ -18,7 +18,13 @@ pub fn of(home: &Path) -> Vec<String> {
         .into_iter()
         .flatten()
         .flatten();
-    found.extend(shims.map(|shim| format!("shim: {}", shim.path().display())));
+    // A dot begins a file of the machine's own, such as its notes of how the last stop went.
+    let is_shim = |entry: &fs::DirEntry| !entry.file_name().to_string_lossy().starts_with('.');
+    found.extend(
+        shims
+            .filter(is_shim)
+            .map(|shim| format!("shim: {}", shim.path().display())),
+    );
     found
 }
 

@@ -15,6 +15,7 @@ mod user;
 
 pub use house::{House, HouseBuilder};
 pub use http::{Answer, get, request};
+pub use leftovers::of as leftovers;
 pub use ran::Ran;
 pub use repo::Repo;
 pub use user::TestUser;

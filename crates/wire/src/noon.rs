@@ -16,6 +16,8 @@ pub struct LedgerReport {
 /// `GET /noon/apps/X/processes`: what `GET /apps/X/dynos` cannot say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessInfo {
+    /// Which run it is: the dyno's id.
+    pub id: uuid::Uuid,
     /// Its name.
     pub name: String,
     /// Its state in full: `starting`, `up`, `draining`, `stopping` or `crashed`.

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use noon_wire::noon::ProcessInfo;
 use noon_wire::{Dyno, Formation, Time};
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::ago;
 use crate::context::Context;
@@ -25,6 +26,7 @@ pub struct Args {
 /// One process, as both lists together describe it.
 #[derive(Clone, Debug, Serialize)]
 struct Row {
+    id: Uuid,
     name: String,
     #[serde(rename = "type")]
     kind: String,
@@ -56,12 +58,13 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
 }
 
 fn joined(dynos: Vec<Dyno>, processes: Vec<ProcessInfo>) -> Vec<Row> {
-    let mut details: BTreeMap<_, _> = processes.into_iter().map(|p| (p.name.clone(), p)).collect();
+    let mut details: BTreeMap<_, _> = processes.into_iter().map(|p| (p.id, p)).collect();
     let row = |dyno: Dyno| {
-        let detail = details.remove(&dyno.name);
+        let detail = details.remove(&dyno.id);
         Row {
             boot_ms: detail.as_ref().and_then(|detail| detail.boot_ms),
             state: detail.map_or(dyno.state, |detail| detail.state),
+            id: dyno.id,
             name: dyno.name,
             kind: dyno.kind,
             release: dyno.release.version,

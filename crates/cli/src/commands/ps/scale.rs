@@ -82,7 +82,11 @@ fn parse(text: &str) -> Result<FormationUpdate> {
         Some((kind, quantity)) => (kind, quantity),
         None => text.split_at(text.rfind(['+', '-']).unwrap_or(text.len())),
     };
-    let digits = quantity.strip_prefix(['+', '-']).unwrap_or(quantity);
+    let is_absolute = text.contains('=');
+    let digits = quantity
+        .strip_prefix(['+', '-'])
+        .filter(|_| !is_absolute)
+        .unwrap_or(quantity);
     if kind.is_empty() || digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         let sentence = format!("{text:?} does not say how many of what");
         return Err(Error::usage(
@@ -161,7 +165,6 @@ mod tests {
             ("worker+1", "worker", "+1"),
             ("worker-1", "worker", "-1"),
             ("my-worker-12", "my-worker", "-12"),
-            ("web=+1", "web", "+1"),
         ] {
             let update = parse(text).unwrap();
             assert_eq!(update.kind, kind);
@@ -172,6 +175,8 @@ mod tests {
             "web=",
             "=2",
             "web=two",
+            "web=+1",
+            "web=-1",
             "web=1:standard",
             "+1",
             "web=1.5",
@@ -186,6 +191,7 @@ mod tests {
         let process = |line: &str| {
             let (name, state) = line.split_once(' ').unwrap();
             ProcessInfo {
+                id: uuid::Uuid::nil(),
                 name: name.to_owned(),
                 state: state.to_owned(),
                 boot_ms: None,

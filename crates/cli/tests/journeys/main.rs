@@ -1,0 +1,54 @@
+//! Whole journeys: a real server, the real git, and `noon` as a user types it.
+
+mod apps;
+mod config;
+mod deploys;
+mod laws;
+mod load;
+mod logs;
+mod one_offs;
+mod postgres;
+mod processes;
+mod refusals;
+mod rootless;
+mod servers;
+
+use noon_testkit::{House, HouseBuilder, Repo, eventually};
+
+/// A web process of a few lines that answers with what the tests ask of it.
+const SERVER: &str = include_str!("server.py");
+
+/// A house for the noon of this build.
+fn house() -> HouseBuilder {
+    House::of(env!("CARGO_BIN_EXE_noon"))
+}
+
+/// An app of one web process, pushed and answering.
+fn pushed<'h>(house: &'h House, name: &str) -> Repo<'h> {
+    let repo = written(house, name);
+    let _ = repo.push().ok().says("Released v2");
+    assert_eq!(house.get(name, "/").body, "one\n");
+    repo
+}
+
+/// The same, committed but not pushed.
+fn written<'h>(house: &'h House, name: &str) -> Repo<'h> {
+    let repo = house.repo(name);
+    let _ = repo.noon(&["create", name]).ok();
+    repo.write("Procfile", "web: ./server\nworker: ./work\n")
+        .write("server", SERVER)
+        .write(
+            "work",
+            "#!/bin/sh\nwhile :; do echo beat; sleep 0.2; done\n",
+        )
+        .write("word", "one\n")
+        .commit("One");
+    repo
+}
+
+/// Waits until an app answers so.
+fn answers(house: &House, app: &str, body: &str) {
+    eventually(&format!("{app} answers {body:?}"), || {
+        (house.get(app, "/").body == body).then_some(())
+    });
+}

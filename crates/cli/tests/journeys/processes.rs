@@ -1,0 +1,128 @@
+//! Scale, restart, stop, crash.
+
+use noon_testkit::{Repo, eventually};
+
+use super::{answers, house, pushed};
+
+fn dynos(repo: &Repo<'_>) -> Vec<(String, String)> {
+    let json = repo.noon(&["ps", "--json"]).ok().json();
+    let text = |v: &serde_json::Value| v.as_str().unwrap_or_default().to_owned();
+    let one = |d: &serde_json::Value| (text(&d["name"]), text(&d["state"]));
+    let mut dynos: Vec<_> = json.as_array().expect("a list").iter().map(one).collect();
+    dynos.sort();
+    dynos
+}
+
+fn up(names: &[&str]) -> Vec<(String, String)> {
+    names
+        .iter()
+        .map(|name| ((*name).to_owned(), "up".to_owned()))
+        .collect()
+}
+
+fn becomes(repo: &Repo<'_>, names: &[&str]) {
+    eventually(&format!("{names:?} are up"), || {
+        (dynos(repo) == up(names)).then_some(())
+    });
+}
+
+#[test]
+fn an_app_is_scaled_up_down_and_to_nothing_without_a_release() {
+    let house = house().start();
+    let repo = pushed(&house, "scale");
+    let _ = repo.noon(&["ps", "scale", "web=3", "worker=2"]).ok();
+    assert_eq!(
+        dynos(&repo),
+        up(&["web.1", "web.2", "web.3", "worker.1", "worker.2"])
+    );
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..60 {
+        seen.insert(house.get("scale", "/env/DYNO").body);
+    }
+    assert_eq!(
+        seen.into_iter().collect::<Vec<_>>(),
+        ["web.1", "web.2", "web.3"]
+    );
+    let _ = repo.noon(&["ps:scale", "web-2", "worker=0"]).ok();
+    becomes(&repo, &["web.1"]);
+    let _ = repo.noon(&["ps", "scale", "web=0"]).ok();
+    becomes(&repo, &[]);
+    let answer = house.get("scale", "/");
+    assert_eq!(answer.status, 503);
+    let _ = repo.noon(&["logs", "-n", "20"]).ok().says("code=H14");
+    let _ = repo.noon(&["ps", "scale", "web=1"]).ok();
+    answers(&house, "scale", "one\n");
+    let releases = repo.noon(&["releases", "--json"]).ok().json();
+    assert_eq!(releases.as_array().map(Vec::len), Some(2));
+    house.tear_down();
+}
+
+#[test]
+fn quantities_outlive_a_deploy() {
+    let house = house().start();
+    let repo = pushed(&house, "keeps");
+    let _ = repo.noon(&["ps", "scale", "web=2", "worker=1"]).ok();
+    repo.write("word", "two\n").commit("Two");
+    let _ = repo.push().ok();
+    becomes(&repo, &["web.1", "web.2", "worker.1"]);
+    house.tear_down();
+}
+
+#[test]
+fn what_a_process_writes_is_its_own_and_gone_at_its_restart() {
+    let house = house().start();
+    let repo = pushed(&house, "fleeting");
+    assert_eq!(house.get("fleeting", "/write/a").body, "a");
+    assert_eq!(house.get("fleeting", "/write/b").body, "ab");
+    let _ = repo.noon(&["ps", "restart"]).ok();
+    eventually("a fresh process answers", || {
+        (house.get("fleeting", "/write/c").body == "c").then_some(())
+    });
+    house.tear_down();
+}
+
+#[test]
+fn a_process_that_dies_is_started_again_and_its_end_is_told() {
+    let house = house().start();
+    let repo = pushed(&house, "mortal");
+    assert_eq!(house.get("mortal", "/die").status, 503);
+    answers(&house, "mortal", "one\n");
+    let _ = repo
+        .noon(&["logs", "-n", "100"])
+        .ok()
+        .says("heroku[web.1]: Process exited with status 3")
+        .says("State changed from up to crashed")
+        .says("at=error code=H");
+    house.tear_down();
+}
+
+#[test]
+fn stop_ends_a_process_and_convergence_brings_it_back() {
+    let house = house().start();
+    let repo = pushed(&house, "stops");
+    let _ = repo.noon(&["ps", "stop", "web.1"]).ok();
+    answers(&house, "stops", "one\n");
+    let _ = repo.noon(&["ps", "stop", "web.9"]).fails(4);
+    house.tear_down();
+}
+
+#[test]
+fn apps_do_not_reach_each_other_nor_the_platform() {
+    let house = house().start();
+    let _repo = pushed(&house, "inside");
+    let reach = |port: u16| {
+        house
+            .get("inside", &format!("/reach/127.0.0.1/{port}"))
+            .body
+    };
+    assert_eq!(reach(5000), "reached", "its own port");
+    assert!(
+        reach(house.api).starts_with("refused"),
+        "the API is reached"
+    );
+    assert!(
+        reach(house.http).starts_with("refused"),
+        "the router is reached by loopback"
+    );
+    house.tear_down();
+}

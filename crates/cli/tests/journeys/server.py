@@ -1,0 +1,66 @@
+#!/usr/bin/python3 -u
+"""Answers with what the tests ask: a file's word, the environment, slowly, or by dying."""
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        what, _, rest = self.path.lstrip("/").partition("/")
+        if what == "env":
+            body = os.environ.get(rest, "(none)")
+        elif what == "slow":
+            time.sleep(float(rest))
+            body = "slow"
+        elif what == "die":
+            os._exit(3)
+        elif what == "say":
+            print(rest)
+            body = "said"
+        elif what == "write":
+            with open("/app/written", "a") as file:
+                file.write(rest)
+            body = open("/app/written").read()
+        elif what == "reach":
+            host, port = rest.split("/")
+            try:
+                socket.create_connection((host, int(port)), 2).close()
+                body = "reached"
+            except OSError as error:
+                body = "refused: %s" % error
+        else:
+            body = open("/app/word").read()
+        data = body.encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *arguments):
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = False
+    request_queue_size = 128
+
+
+server = Server(("0.0.0.0", int(os.environ["PORT"])), Handler)
+
+
+def stop(*_):
+    print("stopping")
+    threading.Thread(target=server.shutdown).start()
+
+
+signal.signal(signal.SIGTERM, stop)
+print("listening")
+server.serve_forever()
+os._exit(0)
