@@ -30,7 +30,8 @@ const ANSWER: Duration = Duration::from_millis(500);
 pub struct Adopted {
     /// Processes that were taken over.
     pub taken: usize,
-    /// Processes without an owner that are being stopped: build steps, attended one-offs.
+    /// Processes that are being stopped: build steps and attended one-offs, whose callers are
+    /// gone, and web processes in networks that are out of reach.
     pub stopped: usize,
     /// Directories of processes that had ended.
     pub swept: usize,
@@ -80,6 +81,7 @@ impl Machine {
             self.house.egress.keep(slot, live.netns().as_deref());
         }
         let kind = kind(&label);
+        let lost = kind == Kind::Web && !live.target().is_some_and(|target| target.is_in_reach());
         let phase = phase(&live, kind).await;
         let mut view = View::new(label.process, label.started_at);
         view.address = Some(live.address()).filter(|_| kind == Kind::Web);
@@ -95,7 +97,7 @@ impl Machine {
         };
         let found = State::found(kind, self.house.settings.rules, phase);
         Keeper::take_over(charge, live, found);
-        match end_order(&label.name, label.role) {
+        match end_order(&label.name, label.role).or(lost.then_some(Order::Retire)) {
             Some(order) => {
                 post.order(order);
                 adopted.stopped += 1;

@@ -49,25 +49,43 @@ pub fn environment(
     env.into_iter().collect()
 }
 
-/// The arguments that run `command` in a shell. With `profile`, the app's profile scripts are
-/// sourced first. A command that is one program replaces the shell, so that signals reach it.
-pub fn arguments(command: &str, profile: bool, bash: Option<&str>) -> Vec<String> {
-    let body = if is_one_program(command) {
-        format!("exec {}", command.trim())
-    } else {
-        command.to_owned()
-    };
-    let script = if profile {
-        format!("{PROFILE}\n{body}")
-    } else {
-        body
-    };
+/// What comes before a command.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Before {
+    /// The app's profile scripts are sourced.
+    pub profile: bool,
+    /// The way out to the world, which is wired while the shell starts, is waited for.
+    pub network: bool,
+}
+
+/// The arguments that run `command` in a shell. A command that is one program replaces the shell,
+/// so that signals reach it.
+pub fn arguments(command: &str, before: Before, bash: Option<&str>) -> Vec<String> {
+    let mut script = String::new();
+    if before.network {
+        script.push_str(NETWORK);
+    }
+    if before.profile {
+        script.push_str(PROFILE);
+    }
+    if is_one_program(command) {
+        script.push_str("exec ");
+    }
+    script.push_str(command.trim());
     let shell = bash.unwrap_or("/bin/sh").to_owned();
     vec![shell, "-c".to_owned(), script]
 }
 
+/// Waits for the default route, a second at most, with nothing but what the shell does itself.
+const NETWORK: &str = "noon_wired() { while read -r noon_link noon_to _; do \
+[ \"$noon_link $noon_to\" = 'eth0 00000000' ] && return; done </proc/net/route; return 1; }
+noon_tries=0; until noon_wired || [ $noon_tries -ge 100 ]; do noon_tries=$((noon_tries+1)); \
+sleep 0.01; done; unset -f noon_wired; unset noon_tries noon_link noon_to
+";
+
 const PROFILE: &str = "for f in /app/.profile.d/*.sh; do [ -f \"$f\" ] && . \"$f\"; done; unset f
-[ -f /app/.profile ] && . /app/.profile";
+[ -f /app/.profile ] && . /app/.profile
+";
 
 /// Whether any of these trees brings profile scripts.
 pub fn has_profile<'a>(layers: impl IntoIterator<Item = &'a Path>) -> bool {
@@ -131,7 +149,11 @@ mod tests {
     #[test]
     fn the_script_really_runs_and_sources_the_profile_first() {
         let run = |command: &str| {
-            let arguments = arguments(command, true, bash());
+            let before = Before {
+                profile: true,
+                network: false,
+            };
+            let arguments = arguments(command, before, bash());
             let out = std::process::Command::new(&arguments[0])
                 .args(&arguments[1..])
                 .env("X", "two words")

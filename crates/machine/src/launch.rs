@@ -8,7 +8,7 @@ use std::sync::Arc;
 use noon_domain::{Limits, Network, ProcessId, Timestamp};
 use noon_sandbox::{AppDir, Bind, Net, Spec, Stdio, System, Upper};
 
-use crate::environment::{self, Facts, HOME};
+use crate::environment::{self, Before, Facts, HOME};
 use crate::house::House;
 use crate::label::{Label, Role};
 use crate::live::{self, Live};
@@ -113,7 +113,10 @@ impl Launch {
 
     fn spec(&self, label: &Label) -> Spec {
         let layers = &self.recipe.layers;
-        let profile = environment::has_profile(layers.iter().map(PathBuf::as_path));
+        let before = Before {
+            profile: environment::has_profile(layers.iter().map(PathBuf::as_path)),
+            network: label.egress.is_some(),
+        };
         let facts = Facts {
             app_name: &label.app_name,
             name: &label.name,
@@ -123,7 +126,7 @@ impl Launch {
         };
         Spec {
             label: label.to_bytes(),
-            argv: environment::arguments(&label.command, profile, environment::bash()),
+            argv: environment::arguments(&label.command, before, environment::bash()),
             env: environment::environment(&self.recipe.env, &facts),
             cwd: HOME.to_owned(),
             hostname: label.process.to_string(),

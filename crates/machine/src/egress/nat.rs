@@ -9,12 +9,17 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::netlink::{self, Links};
 use super::resolvers::Resolvers;
 use super::routes::{self, PREFIX, address};
 use super::rules;
 use crate::Error;
+
+/// The pause between two looks at a bridge that does not carry packets yet, and how many are taken.
+const LOOK: Duration = Duration::from_millis(2);
+const MOST_LOOKS: u32 = 100;
 
 /// The way out behind one address of ours.
 #[derive(Debug)]
@@ -96,9 +101,26 @@ impl Nat {
         drop(links);
         made.map_err(egress("make a pair of links"))?;
         let own = address(self.block, slot);
-        let gateway = address(self.block, 1);
-        let set_up = inner.set_up_inner(own, PREFIX, gateway);
-        set_up.map_err(egress("set up the link of a process"))
+        inner
+            .set_up_inner(own, PREFIX)
+            .map_err(egress("set up the link of a process"))?;
+        self.wait_for_bridge();
+        inner
+            .route_inner(address(self.block, 1))
+            .map_err(egress("lead a process out"))
+    }
+
+    /// A bridge carries packets a moment after its first port does. The route that processes wait
+    /// for is not to promise more.
+    fn wait_for_bridge(&self) {
+        let name = bridge_name(&self.word);
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..MOST_LOOKS {
+            if links.is_running(&name).unwrap_or(true) {
+                return;
+            }
+            std::thread::sleep(LOOK);
+        }
     }
 
     /// Takes the way out of a process away. The kernel may have done so already.

@@ -20,6 +20,7 @@ const EXCL: u16 = 0x200;
 const CREATE: u16 = 0x400;
 
 const IFF_UP: u32 = 1;
+const IFF_RUNNING: u32 = 0x40;
 
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MASTER: u16 = 10;
@@ -174,19 +175,22 @@ impl Links {
         self.ask(message.attribute(IFA_ADDRESS, &octets))
     }
 
-    /// Sets the inner end of a veth up: address, link, default route.
+    /// Sets the inner end of a veth up: link and address.
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn set_up_inner(
-        &mut self,
-        address: Ipv4Addr,
-        prefix: u8,
-        gateway: Ipv4Addr,
-    ) -> io::Result<()> {
+    pub fn set_up_inner(&mut self, address: Ipv4Addr, prefix: u8) -> io::Result<()> {
         let inner = self.index(INNER)?;
         self.add_address(inner, address, prefix)?;
-        self.ask(Message::new(NEWLINK, 0).link(inner, true))?;
+        self.ask(Message::new(NEWLINK, 0).link(inner, true))
+    }
+
+    /// Leads what leaves the inner end of a veth to this gateway.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn route_inner(&mut self, gateway: Ipv4Addr) -> io::Result<()> {
+        let inner = self.index(INNER)?;
         // A unicast route of the main table, made by hand, that leads everywhere.
         let head = [2, 0, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0];
         let message = Message::new(NEWROUTE, CREATE | EXCL)
@@ -200,6 +204,18 @@ impl Links {
     /// # Errors
     /// When there is none of this name.
     pub fn index(&mut self, name: &str) -> io::Result<u32> {
+        Ok(self.look(name)?.0)
+    }
+
+    /// Whether a link in this namespace is up and carries packets.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn is_running(&mut self, name: &str) -> io::Result<bool> {
+        Ok(self.look(name)?.1 & IFF_RUNNING != 0)
+    }
+
+    fn look(&mut self, name: &str) -> io::Result<(u32, u32)> {
         self.send(Message::new(GETLINK, 0).link(0, false).name(name))?;
         loop {
             let answer = self.receive()?;
@@ -242,15 +258,15 @@ impl Links {
     }
 }
 
-/// The number of the link that the kernel describes; `None` when it speaks of something else.
-fn found(answer: &[u8], sequence: u32) -> Option<io::Result<u32>> {
+/// The number and the flags of the link that the kernel describes; `None` when it speaks of
+/// something else.
+fn found(answer: &[u8], sequence: u32) -> Option<io::Result<(u32, u32)>> {
     if let Some(Err(error)) = verdict(answer, sequence) {
         return Some(Err(error));
     }
     let kind = u16::from_ne_bytes(answer.get(4..6)?.try_into().ok()?);
-    (kind == NEWLINK && word(answer, 8)? == sequence)
-        .then(|| word(answer, 20))?
-        .map(Ok)
+    let ours = kind == NEWLINK && word(answer, 8)? == sequence;
+    ours.then(|| Some(Ok((word(answer, 20)?, word(answer, 24)?))))?
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
