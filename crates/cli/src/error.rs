@@ -8,6 +8,9 @@ use crate::dotenv::DotenvError;
 use crate::exit::{self, Exit};
 use crate::server::ServerError;
 
+/// How the API says that the user's own app failed.
+const APP_FAILED: &str = "app_failed";
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -163,6 +166,7 @@ impl Error {
             | Self::Refused {
                 status: 502..=504, ..
             } => exit::UNAVAILABLE,
+            Self::Refused { body, .. } if body.id == APP_FAILED => exit::APP_FAILED,
             Self::Refused { status: 404, .. } | Self::Missing(_) => exit::NOT_FOUND,
             Self::ReleaseFailed { .. } | Self::Crashed(_) => exit::APP_FAILED,
             Self::TimedOut { .. } => exit::TIMED_OUT,
@@ -188,6 +192,9 @@ impl Error {
             }
             Self::Refused { body, .. } if body.resource.as_deref() == Some("app") => {
                 "noon apps lists the apps that there are".to_owned()
+            }
+            Self::Refused { body, .. } if body.id == APP_FAILED => {
+                "noon logs shows what it printed; what served before goes on serving".to_owned()
             }
             Self::Usage { hint, .. } => hint.clone(),
             Self::Dotenv { .. } => "nothing was changed: mend the line and import again".to_owned(),
@@ -238,6 +245,10 @@ mod tests {
             version: 7,
             why: "web.1 exited with 1.".to_owned(),
         };
+        let mut app_failed = refused(422, "worker.1 of v6 did not boot", None);
+        if let Error::Refused { body, .. } = &mut app_failed {
+            body.id = "app_failed".to_owned();
+        }
         let gone = Error::Unreachable {
             server: "http://h".to_owned(),
             why: "refused".to_owned(),
@@ -263,6 +274,12 @@ mod tests {
                 refused(422, "Name is taken.", None),
                 "noon: Name is taken\n",
                 exit::FAILURE,
+            ),
+            (
+                app_failed,
+                "noon: worker.1 of v6 did not boot\nhint: noon logs shows what it printed; what \
+                 served before goes on serving\n",
+                exit::APP_FAILED,
             ),
             (
                 gone,
