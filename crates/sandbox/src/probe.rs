@@ -190,7 +190,7 @@ fn id_range() -> Probe {
         name: "newuidmap and a range in /etc/subuid",
         present: tool.is_some() && subuid,
         found: tool.unwrap_or_default(),
-        cost: "without it rootless apps are kept apart by namespaces alone",
+        cost: "little: rootless apps are kept apart by namespaces, with or without it",
         mend: Some(
             "apt-get install uidmap && usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER",
         ),

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use crate::sys::{file, fresh, socket};
 use crate::{Error, protocol};
@@ -30,6 +31,18 @@ pub(crate) struct Template {
     pub(crate) namespace: OwnedFd,
     /// A writable way to its root directory, for new mount points.
     pub(crate) root: OwnedFd,
+    /// When the files that were copied into it had last been changed.
+    age: [Option<SystemTime>; 2],
+}
+
+/// Installing a library or setting the clock's zone replaces these; the tree is made anew then.
+fn age() -> [Option<SystemTime>; 2] {
+    let changed = |path| {
+        std::fs::metadata(path)
+            .and_then(|found| found.modified())
+            .ok()
+    };
+    ["/etc/ld.so.cache", "/etc/localtime"].map(changed)
 }
 
 /// A user namespace that shows what belongs to `owner` on disk as one app's own.
@@ -83,7 +96,8 @@ impl ShimProgram {
     /// The mounts of the stack, made now if they have not been.
     pub(crate) fn template(&self) -> Result<Arc<Template>, Error> {
         let mut slot = self.template.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(template) = &*slot {
+        let age = age();
+        if let Some(template) = slot.as_ref().filter(|template| template.age == age) {
             return Ok(Arc::clone(template));
         }
         let template = Arc::new(self.make_template()?);
@@ -107,6 +121,7 @@ impl ShimProgram {
     }
 
     fn make_template(&self) -> Result<Template, Error> {
+        let age = age();
         let (mut child, connection) = self.start().map_err(Error::Shim)?;
         let request = protocol::plain(protocol::TEMPLATE);
         socket::send(connection.as_fd(), &request, &[], 0).map_err(Error::Shim)?;
@@ -114,7 +129,11 @@ impl ShimProgram {
         child.wait().map_err(Error::Shim)?;
         let mut fds = answer?.fds.into_iter();
         match (fds.next(), fds.next()) {
-            (Some(namespace), Some(root)) => Ok(Template { namespace, root }),
+            (Some(namespace), Some(root)) => Ok(Template {
+                namespace,
+                root,
+                age,
+            }),
             _ => Err(Error::Shim(io::Error::from(io::ErrorKind::InvalidData))),
         }
     }

@@ -142,7 +142,7 @@ fn a_signal_reaches_every_process_inside() {
     }
     let ground = Ground::new();
     let script = "trap 'echo child; exit' TERM; echo ready; while :; do sleep 0.05; done";
-    let both = format!("bash -c \"{script}\" & trap 'wait; echo parent; exit 7' TERM; wait");
+    let both = format!("trap 'wait; echo parent; exit 7' TERM; bash -c \"{script}\" & wait");
     let mut running = ground.start(&shell(&both)).unwrap();
     let mut output = running.output();
     assert_eq!(read_line(&mut output), "ready");

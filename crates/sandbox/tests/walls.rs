@@ -134,6 +134,11 @@ fn proc_shows_and_changes_nothing_of_the_machine() {
             "/app\n/app",
         ),
         (
+            "finds the settings read-only",
+            "awk '$5 == \"/proc/sys\" || $5 == \"/proc/irq\" { print substr($6, 1, 2) }' /proc/self/mountinfo",
+            "ro\nro",
+        ),
+        (
             "sees its own cgroups only",
             "grep -c noon /proc/self/cgroup",
             "0",

@@ -4,7 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use super::failure::{At, Outcome};
-use super::sources::{Sources, Taker};
+use super::place::Place;
+use super::sources::{Shown, Sources, Taker};
 use crate::cgroup::{Cgroup, Homes};
 use crate::envelope::{Envelope, Wiring};
 use crate::seccomp::Filter;
@@ -64,8 +65,7 @@ pub(super) fn prepare(envelope: &Envelope, given: &Given) -> Outcome<Ground> {
     let mut sources = Taker::new(envelope, &proc, lent).take()?;
     let lends = sources.lends.take();
     for shown in &sources.binds {
-        let target = &shown.target;
-        make_target(given, target, shown.is_directory).at_place("making", target)?;
+        make_target(given, shown).at_place("making", &shown.target)?;
     }
     let output = match envelope.wiring {
         Wiring::Piped => Some(file::pipe().at("making a pipe")?),
@@ -95,22 +95,16 @@ pub(super) fn prepare(envelope: &Envelope, given: &Given) -> Outcome<Ground> {
 }
 
 /// Mount points outside `/app` lie in the stack's root directory, which all its copies share.
-fn make_target(given: &Given, target: &str, is_directory: bool) -> io::Result<()> {
-    if target.starts_with("/app/") {
+fn make_target(given: &Given, shown: &Shown) -> io::Result<()> {
+    if shown.target.starts_with("/app/") {
         return Ok(());
     }
-    let target = target.trim_start_matches('/');
-    let ends = target.match_indices('/').map(|(at, _)| at);
-    for end in ends {
-        file::mkdir_at(given.root.as_fd(), &target[..end], 0o755)?;
-    }
-    match is_directory {
-        true => file::mkdir_at(given.root.as_fd(), target, 0o755),
-        false => {
-            let flags = libc::O_WRONLY | libc::O_CREAT;
-            file::open_at(given.root.as_fd(), target, flags).map(drop)
-        }
-    }
+    let place = Place {
+        path: &shown.target,
+        is_directory: shown.is_directory,
+        owner: 0,
+    };
+    place.make(given.root.as_fd()).map(drop)
 }
 
 /// The terminal as `/dev/console`, so that programs inside find its name.

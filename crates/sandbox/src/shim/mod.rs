@@ -11,6 +11,7 @@ mod ground;
 mod init;
 mod keeper;
 mod memory;
+mod place;
 mod sources;
 mod start;
 mod template;

@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::failure::{At, Outcome};
+use super::place::Place;
 use super::sources::{Shown, Sources};
 use crate::envelope::Envelope;
 use crate::sys::file::{self, here};
@@ -169,30 +170,17 @@ impl Tree<'_> {
     }
 
     fn bind(&self, shown: &Shown) -> io::Result<()> {
-        match shown.target.strip_prefix("/app/") {
-            Some(below) => {
-                let place = make_place(below, shown.is_directory, self.uid())?;
-                mount::attach(shown.mount.as_fd(), place.as_fd(), "")
-            }
-            None => mount::attach(shown.mount.as_fd(), here(), &shown.target),
-        }
+        let Some(path) = shown.target.strip_prefix("/app/") else {
+            return mount::attach(shown.mount.as_fd(), here(), &shown.target);
+        };
+        let app = file::open_at(here(), "/app", libc::O_PATH | libc::O_DIRECTORY)?;
+        let place = Place {
+            path,
+            is_directory: shown.is_directory,
+            owner: self.uid(),
+        };
+        mount::attach(shown.mount.as_fd(), place.make(app.as_fd())?.as_fd(), "")
     }
-}
-
-/// Makes a mount point below `/app`, one part at a time, following no link.
-fn make_place(below: &str, is_directory: bool, uid: u32) -> io::Result<OwnedFd> {
-    let mut at = file::open_at(here(), "/app", libc::O_PATH | libc::O_DIRECTORY)?;
-    let mut parts = below.split('/').filter(|part| !part.is_empty()).peekable();
-    while let Some(part) = parts.next() {
-        if is_directory || parts.peek().is_some() {
-            file::mkdir_at(at.as_fd(), part, 0o755)?;
-        } else {
-            file::open_beneath(at.as_fd(), part, libc::O_WRONLY | libc::O_CREAT)?;
-        }
-        file::chown_at(at.as_fd(), part, uid)?;
-        at = file::open_beneath(at.as_fd(), part, libc::O_PATH)?;
-    }
-    Ok(at)
 }
 
 fn bind(source: &str, target: &str) -> io::Result<()> {

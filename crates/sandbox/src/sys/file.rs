@@ -42,6 +42,7 @@ pub(crate) fn open_beneath(at: BorrowedFd<'_>, path: &str, flags: i32) -> io::Re
     // SAFETY: open_how is plain numbers, for which zero is valid.
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };
     how.flags = (flags | libc::O_CLOEXEC) as u64;
+    how.mode = if flags & libc::O_CREAT == 0 { 0 } else { 0o644 };
     how.resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS;
     let size = size_of::<libc::open_how>();
     // SAFETY: path and how are live, and size is how's.
