@@ -14,7 +14,8 @@ use crate::{Error, cgroup};
 pub enum Mode {
     /// The real root: every app has a real user id of its own.
     Root,
-    /// Root of a user namespace with a range of further ids from `/etc/subuid`.
+    /// Root of a user namespace with a range of further ids from `/etc/subuid`. Apps do not use the
+    /// range: as in [`Mode::RootlessSingle`], each is alone in a user namespace of its own.
     RootlessRange {
         /// How many ids beside 0 there are.
         count: u32,

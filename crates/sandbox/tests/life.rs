@@ -245,6 +245,7 @@ fn a_launcher_killed_at_any_moment_leaves_a_shim_or_nothing() {
         let mut launcher = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "launcher_for_another_test"])
             .env("NOON_TEST_DIR", &dir)
+            .env("NOON_TEST_UID", LAUNCHED_UID.to_string())
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
@@ -281,10 +282,8 @@ fn launcher_for_another_test() {
         return;
     };
     let spec = shell("trap 'exit 5' USR1; while echo tick; do sleep 0.05; done");
-    let spec = Spec {
-        uid: LAUNCHED_UID,
-        ..spec
-    };
+    let uid = std::env::var("NOON_TEST_UID").map_or(spec.uid, |uid| uid.parse().unwrap());
+    let spec = Spec { uid, ..spec };
     let _shim = launch(common::program(), dir.as_ref(), &spec, Stdio::Piped).unwrap();
     std::thread::sleep(Duration::from_secs(60));
 }
