@@ -44,8 +44,8 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        if let Some(source) = std::error::Error::source(&error) {
-            tracing::warn!(kind = ?error.kind(), %error, source = chain(source), "request failed");
+        if let Some(causes) = error.causes() {
+            tracing::warn!(kind = ?error.kind(), %error, causes, "request failed");
         }
         let message = error.message();
         match error.kind() {
@@ -62,18 +62,6 @@ impl From<Error> for Failure {
             ),
         }
     }
-}
-
-/// The causes of an error, for the log.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 impl IntoResponse for Failure {

@@ -85,7 +85,9 @@ fn a_demo_that_is_called_off_stops_what_it_started() {
 
 /// Whether the demo's server has begun to keep its data.
 fn has_server(tmp: &std::path::Path) -> bool {
-    let homes = fs::read_dir(tmp).unwrap().filter_map(Result::ok);
+    let homes = fs::read_dir(tmp)
+        .expect("a directory")
+        .filter_map(Result::ok);
     homes
         .into_iter()
         .any(|home| home.path().join("data/noon.db").exists())

@@ -33,8 +33,7 @@ pub(crate) fn denied(error: &noon_control::Error) -> Answer {
 /// Puts into the log what the person is not told: what noon itself failed at.
 pub(crate) fn note(act: &'static str, error: &noon_control::Error) {
     if matches!(error.kind(), Kind::Unavailable | Kind::Failed) {
-        let source = std::error::Error::source(error).map(ToString::to_string);
-        tracing::error!(%error, source, "{act}");
+        tracing::error!(%error, causes = error.causes(), "{act}");
     }
 }
 

@@ -113,7 +113,7 @@ impl Control {
 
     /// Builds, and keeps the output and how it went.
     async fn build_slug(
-        &self,
+        self: &Arc<Self>,
         (turn, build): (&PushTurn, &Build),
         source: SourceTree,
         out: &Out,
@@ -135,7 +135,9 @@ impl Control {
         });
         let (made, kept) =
             tokio::join!(self.builder.build(job, tee), self.keep_output(build, kept));
-        kept?;
+        if let Err(error) = kept {
+            tracing::error!(build = %build.id, %error, "output of a build not kept");
+        }
         self.end_build((turn, build), made).await
     }
 
@@ -156,7 +158,7 @@ impl Control {
     }
 
     async fn end_build(
-        &self,
+        self: &Arc<Self>,
         (turn, build): (&PushTurn, &Build),
         made: Result<Slug, BuildFailure>,
     ) -> Result<Slug, Error> {
@@ -168,12 +170,31 @@ impl Control {
                 Ok(slug)
             }
             Err(failure) => {
-                let last = format!(" !     {failure}\n");
-                self.store.finish_build(build.id, None, &last).await?;
-                self.relay(turn.app().id, "api", &format!("Build failed: {failure}"));
+                self.end_failed_build((turn, build), &failure).await;
                 Err(failure.into())
             }
         }
+    }
+
+    /// Notes that a build failed. Where that cannot be noted, for the disk is full, the pusher
+    /// still hears of the build and not of the note; the next start notes it.
+    async fn end_failed_build(
+        self: &Arc<Self>,
+        (turn, build): (&PushTurn, &Build),
+        failure: &BuildFailure,
+    ) {
+        let last = format!(" !     {failure}\n");
+        if let Err(error) = self.store.finish_build(build.id, None, &last).await {
+            tracing::error!(build = %build.id, %error, "end of a build not noted");
+        }
+        self.relay(turn.app().id, "api", &format!("Build failed: {failure}"));
+        let control = self.clone();
+        tokio::spawn(async move {
+            // What the build wrote may be all that fills the disk.
+            if let Err(error) = control.builder.sweep_trash().await {
+                tracing::error!(%error, "trash not swept");
+            }
+        });
     }
 
     /// Whether the app's config allows builds without a lock file. Recorded with every release,

@@ -63,6 +63,18 @@ impl Error {
         &self.message
     }
 
+    /// All that lies behind it, for the log: each cause after the one that it caused.
+    pub fn causes(&self) -> Option<String> {
+        let mut next = StdError::source(self);
+        let mut causes = Vec::new();
+        while let Some(cause) = next {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
+        causes.dedup();
+        (!causes.is_empty()).then(|| causes.join(": "))
+    }
+
     pub(crate) fn invalid(error: impl StdError) -> Self {
         Self::new(Kind::Invalid, error.to_string())
     }
@@ -105,7 +117,9 @@ impl From<noon_store::Error> for Error {
     fn from(error: noon_store::Error) -> Self {
         use noon_store::Error as Store;
         let kind = match &error {
-            Store::Unavailable { .. } | Store::Busy { .. } => Kind::Unavailable,
+            Store::Unavailable { .. } | Store::Busy { .. } | Store::DiskFull { .. } => {
+                Kind::Unavailable
+            }
             Store::NotFound { what, .. } => Kind::NotFound(what),
             Store::Taken { .. } | Store::BrokenChain(_) | Store::Settled { .. } => Kind::Conflict,
             Store::Refused { .. }

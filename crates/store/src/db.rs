@@ -62,8 +62,36 @@ impl Db {
     }
 
     /// A transaction that will write. On SQLite it is the one writer from the start, for one that
-    /// reads first and writes later cannot be made to wait.
+    /// reads first and writes later cannot be made to wait. A commit that meets a full disk can leave
+    /// a connection whose transaction is neither open nor closed in the driver's mind: such a one
+    /// is closed and another is taken, or verbs would be refused long after there is room again.
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Any>, Error> {
+        for _ in 0..self.pool.options().get_max_connections() {
+            match self.begin_once().await {
+                Err(Error::Refused { source }) => {
+                    tracing::warn!(error = %source, "a connection was out of step");
+                    self.close_one_out_of_step().await;
+                }
+                begun => return begun,
+            }
+        }
+        self.begin_once().await
+    }
+
+    async fn close_one_out_of_step(&self) {
+        let Ok(mut conn) = self.pool.acquire().await else {
+            return;
+        };
+        let sound = match conn.begin_with("BEGIN").await {
+            Ok(transaction) => transaction.rollback().await,
+            Err(error) => Err(error),
+        };
+        if sound.is_err() {
+            conn.close_on_drop();
+        }
+    }
+
+    async fn begin_once(&self) -> Result<Transaction<'static, Any>, Error> {
         match self.kind {
             Kind::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await,
             Kind::Postgres => self.pool.begin().await,

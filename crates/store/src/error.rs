@@ -12,6 +12,13 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The disk of the database is full.
+    #[error("the disk of the database is full: make room, then try again")]
+    DiskFull {
+        /// What the database said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Others held what this needed, through all tries.
     #[error("the database stayed busy: try again")]
     Busy {
@@ -124,6 +131,7 @@ pub(crate) fn from_sql(error: sqlx::Error) -> Error {
     let source = Box::new(error);
     match code.as_deref() {
         Some(code) if is_busy(code) => Error::Busy { source },
+        Some(code) if is_full(code) => Error::DiskFull { source },
         Some(code) if is_away(code) => Error::Unavailable { source },
         Some(code) if is_damaged(code) => Error::Corrupt {
             what: "bytes of another make".into(),
@@ -139,11 +147,16 @@ fn is_busy(code: &str) -> bool {
     matches!(code, "40001" | "40P01" | "55P03") || matches!(sqlite_code(code), Some(5 | 6))
 }
 
+/// PostgreSQL: disk full. SQLite: FULL.
+fn is_full(code: &str) -> bool {
+    code == "53100" || sqlite_code(code) == Some(13)
+}
+
 /// PostgreSQL: classes of connection, resources, operator and system. SQLite: PERM, READONLY,
-/// IOERR, FULL and CANTOPEN.
+/// IOERR and CANTOPEN.
 fn is_away(code: &str) -> bool {
     let postgres = code.len() == 5 && ["08", "28", "3D", "53", "57", "58"].contains(&&code[..2]);
-    postgres || matches!(sqlite_code(code), Some(3 | 8 | 10 | 13 | 14))
+    postgres || matches!(sqlite_code(code), Some(3 | 8 | 10 | 14))
 }
 
 /// PostgreSQL: data corrupted. SQLite: CORRUPT and NOTADB.
@@ -183,6 +196,9 @@ mod tests {
         }
         for away in ["10", "14", "266", "57P01", "08006", "53300", "3D000"] {
             assert!(is_away(away) && !is_busy(away), "{away}");
+        }
+        for full in ["13", "53100"] {
+            assert!(is_full(full) && !is_busy(full), "{full}");
         }
         for neither in ["1", "19", "2067", "23505", "P0001", ""] {
             assert!(!is_away(neither) && !is_busy(neither), "{neither}");

@@ -29,6 +29,7 @@ pub struct House {
     user: Option<TestUser>,
     home: tempfile::TempDir,
     server: Option<Child>,
+    has_disk: bool,
     /// The port of the API and git.
     pub api: u16,
     /// The port of the router.
@@ -53,11 +54,7 @@ impl HouseBuilder {
     /// Starts the server, and logs its user in.
     pub fn start(self) -> House {
         let mut house = self.prepare();
-        house.start_server();
-        let server = format!("http://127.0.0.1:{}", house.api);
-        let _ = house
-            .noon(&["login", "--server", &server, "--token", TOKEN])
-            .ok();
+        house.start_and_log_in();
         house
     }
 
@@ -75,6 +72,7 @@ impl HouseBuilder {
             user,
             home,
             server: None,
+            has_disk: false,
             api,
             http,
         };
@@ -109,14 +107,40 @@ impl House {
         self.home().join("data")
     }
 
+    /// Starts the server, and logs its user in.
+    pub fn start_and_log_in(&mut self) {
+        self.start_server();
+        let server = format!("http://127.0.0.1:{}", self.api);
+        let _ = self
+            .noon(&["login", "--server", &server, "--token", TOKEN])
+            .ok();
+    }
+
+    /// Puts the data directory on a disk of its own, as small as this. Only root can: else false.
+    pub fn put_data_on_a_disk_of(&mut self, size: &str) -> bool {
+        fs::create_dir_all(self.data()).expect("a directory");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "noon-test"])
+            .arg(self.data())
+            .status();
+        self.has_disk = mounted.is_ok_and(|status| status.success());
+        self.has_disk
+    }
+
     /// Starts the server and waits until it answers.
     pub fn start_server(&mut self) {
+        self.start_server_with(&[]);
+    }
+
+    /// Starts the server with further arguments, and waits until it answers.
+    pub fn start_server_with(&mut self, arguments: &[&str]) {
         let log = File::options()
             .create(true)
             .append(true)
             .open(self.log_path())
             .expect("a log");
-        let mut command = self.command(&self.bin.clone(), &["server"]);
+        let arguments: Vec<&str> = [&["server"], arguments].concat();
+        let mut command = self.command(&self.bin.clone(), &arguments);
         command
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
@@ -296,12 +320,22 @@ impl House {
         server.wait().ok()?.code()
     }
 
+    fn unmount(&mut self) {
+        if std::mem::take(&mut self.has_disk) {
+            let _ = Command::new("umount")
+                .arg("--lazy")
+                .arg(self.data())
+                .status();
+        }
+    }
+
     /// Stops everything and insists that nothing is left behind.
     ///
     /// # Panics
     /// With what was left.
     pub fn tear_down(mut self) {
         let code = self.stop_server();
+        self.unmount();
         assert!(
             matches!(code, None | Some(0)),
             "the server ended with {code:?}: {}",
@@ -329,6 +363,7 @@ impl House {
 impl Drop for House {
     fn drop(&mut self) {
         let _ = self.stop_server();
+        self.unmount();
     }
 }
 

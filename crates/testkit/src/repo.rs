@@ -73,6 +73,11 @@ impl<'h> Repo<'h> {
         self.house.run_in(&self.dir, "git", arguments)
     }
 
+    /// Runs any program in it.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> Ran {
+        self.house.run_in(&self.dir, program, arguments)
+    }
+
     /// Runs noon in it.
     pub fn noon(&self, arguments: &[&str]) -> Ran {
         self.house.noon_in(&self.dir, arguments)

@@ -39,7 +39,7 @@ fn strict_object(object: Map<String, Value>) -> Map<String, Value> {
             "$schema" | "example" | "default" | "links" | "id"
         );
         let is_empty = key == "required" && value.as_array().is_some_and(Vec::is_empty);
-        if !is_hosts && !is_empty && !(is_word && !value.is_object()) {
+        if !is_hosts && !is_empty && (!is_word || value.is_object()) {
             out.insert(key, strict(value));
         }
     }

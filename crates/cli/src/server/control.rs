@@ -222,10 +222,10 @@ async fn publish(control: Arc<Control>, publisher: Arc<Publisher>) {
     let mut tables = control.route_table();
     loop {
         let table = tables.borrow_and_update().clone();
-        if table.generation > 0 {
-            if let Err(error) = publisher.publish(&table) {
-                tracing::error!(%error, "routes not published");
-            }
+        if table.generation > 0
+            && let Err(error) = publisher.publish(&table)
+        {
+            tracing::error!(%error, "routes not published");
         }
         if tables.changed().await.is_err() {
             return;

@@ -15,7 +15,7 @@ use rustix::net::{
 /// Listens where roles come to. A socket that an earlier parent left is replaced.
 pub fn listen(path: &Path) -> io::Result<UnixListener> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => with_short_path(path, |short| UnixListener::bind(short)),
     }
 }

@@ -256,17 +256,11 @@ async fn meet(
 
 /// Waits until any of the roles ends.
 async fn ended(roles: &mut HashMap<u8, Running>) -> (Role, ExitStatus) {
-    let waits = Role::ALL.into_iter().filter_map(|role| {
-        // A map hands out one at a time: collect what is borrowed apart.
-        roles.contains_key(&(role as u8)).then_some(role)
-    });
-    let waits: Vec<Role> = waits.collect();
     loop {
-        for role in &waits {
-            if let Some(running) = roles.get_mut(&(*role as u8)) {
-                if let Ok(Some(status)) = running.child.try_wait() {
-                    return (*role, status);
-                }
+        for role in Role::ALL {
+            let running = roles.get_mut(&(role as u8));
+            if let Some(Ok(Some(status))) = running.map(|running| running.child.try_wait()) {
+                return (role, status);
             }
         }
         child_ended().await;

@@ -75,3 +75,19 @@ fn a_detached_one_off_runs_on_and_is_listed_logged_and_stopped() {
     });
     house.tear_down();
 }
+
+#[test]
+fn a_one_off_has_a_terminal_where_its_user_has_one() {
+    let house = house().start();
+    let repo = pushed(&house, "terminal");
+    let noon = env!("CARGO_BIN_EXE_noon");
+    let command = format!(
+        "stty rows 33 cols 99; {noon} run 'test -t 0 && echo a terminal; stty size; exit 6'; echo code $?"
+    );
+    // `script` gives its command a terminal of its own.
+    let ran = repo
+        .run("script", &["--quiet", "--command", &command, "/dev/null"])
+        .ok();
+    let _ = ran.says("a terminal").says("33 99").says("code 6");
+    house.tear_down();
+}

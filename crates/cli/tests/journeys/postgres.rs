@@ -20,7 +20,7 @@ impl Postgres {
         let dir = tempfile::Builder::new()
             .prefix("noon-pg-")
             .tempdir()
-            .unwrap();
+            .expect("a directory");
         let data = dir.path().join("data");
         let _ = Command::new("chown")
             .arg("postgres")

@@ -86,3 +86,84 @@ fn the_master_key_is_the_owners_alone_and_another_key_is_refused() {
     answers(&house, "keyed", "one\n");
     house.tear_down();
 }
+
+#[test]
+fn detached_apps_run_on_without_a_server_and_are_taken_up_by_the_next() {
+    let mut house = house().start();
+    let ids = |house: &noon_testkit::House| {
+        let json = house
+            .noon(&["ps", "--json", "--app", "detached"])
+            .ok()
+            .json();
+        json[0]["id"].as_str().expect("an id").to_owned()
+    };
+    drop(pushed(&house, "detached"));
+    let before = ids(&house);
+    house.stop_server();
+    house.start_server_with(&["--detach-apps"]);
+    answers(&house, "detached", "one\n");
+    let running = ids(&house);
+    assert_ne!(before, running, "the first stop left it running");
+    assert_eq!(house.stop_server(), Some(0));
+    let left = noon_testkit::leftovers(house.home());
+    assert!(
+        left.iter().any(|line| line.starts_with("shim")),
+        "nothing runs on: {left:?}"
+    );
+    house.start_server();
+    answers(&house, "detached", "one\n");
+    assert_eq!(ids(&house), running, "another process answers");
+    house.tear_down();
+}
+
+#[test]
+fn a_full_disk_fails_the_build_with_one_sentence_and_leaves_what_serves() {
+    let mut house = house().prepare();
+    if !house.put_data_on_a_disk_of("96m") {
+        eprintln!("skipped: only root can mount a small disk");
+        return;
+    }
+    house.start_and_log_in();
+    let repo = pushed(&house, "full");
+    repo.write("package.json", "{\"name\":\"x\",\"scripts\":{\"build\":\"head -c 200000000 /dev/urandom > big\",\"start\":\"./server\"}}")
+        .write("word", "two\n")
+        .commit("Too much");
+    let _ = repo.push().fails(1).says("disk");
+    answers(&house, "full", "one\n");
+    std::fs::remove_file(repo.dir().join("package.json")).expect("a file");
+    repo.commit("Less");
+    // What the failed build wrote is swept in the background.
+    noon_testkit::eventually("there is room again", || {
+        (repo.push().code == 0).then_some(())
+    });
+    answers(&house, "full", "two\n");
+    house.tear_down();
+}
+
+#[test]
+fn a_broken_link_of_the_ledger_is_named() {
+    let mut house = house().start();
+    drop(pushed(&house, "tampered"));
+    let _ = house
+        .noon(&["config", "set", "A=1", "--app", "tampered"])
+        .ok();
+    let _ = house
+        .noon(&["releases", "verify", "--app", "tampered"])
+        .ok();
+    house.stop_server();
+    let script = "import sqlite3,sys\n\
+        db=sqlite3.connect(sys.argv[1])\n\
+        for (name,) in list(db.execute(\"select name from sqlite_master where type='trigger'\")):\n\
+        \x20   db.execute('drop trigger \"%s\"' % name)\n\
+        db.execute(\"update releases set detail='changed' where version=2\")\n\
+        db.commit()\n";
+    let database = house.data().join("noon.db").display().to_string();
+    let _ = house
+        .run_in(house.home(), "/usr/bin/python3", &["-c", script, &database])
+        .ok();
+    house.start_server();
+    let ran = house.noon(&["releases", "verify", "--app", "tampered"]);
+    assert_ne!(ran.code, 0, "{ran}");
+    let _ = ran.says("v2");
+    house.tear_down();
+}
