@@ -9,7 +9,7 @@ use noon_domain::{
     WindowSize,
 };
 
-use crate::rollout::{exit_line, oneoff_spec};
+use crate::rollout::oneoff_spec;
 use crate::{Control, Error, Kind, Operate, Permit};
 
 /// How long an attachment waits to be claimed.
@@ -42,7 +42,6 @@ pub struct Attachment {
 /// A one-off whose user has come: ready to run.
 pub struct Claim {
     spec: ProcessSpec,
-    app: App,
     /// Its terminal, if it is to have one.
     pub terminal: Option<WindowSize>,
 }
@@ -72,9 +71,8 @@ impl Control {
         let control = self.clone();
         tokio::spawn(async move {
             let name = spec.name.to_string();
-            match control.engine.run(spec, Io::Log).await {
-                Ok(exit) => control.say(app.id, &name, &exit_line(exit)),
-                Err(error) => control.say(app.id, &name, &format!("Error: {error}")),
+            if let Err(error) = control.engine.run(spec, Io::Log).await {
+                control.say(app.id, &name, &format!("Error: {error}"));
             }
         });
         Ok(process)
@@ -98,11 +96,7 @@ impl Control {
         );
         let process = to_be(&spec);
         let secret = random_hex()?;
-        let claim = Claim {
-            spec,
-            app: permit.app().clone(),
-            terminal,
-        };
+        let claim = Claim { spec, terminal };
         let mut waiting = self
             .attachments
             .0
@@ -140,20 +134,7 @@ impl Control {
     /// # Errors
     /// [`Kind::Failed`] where it could not be started.
     pub async fn run_claimed(&self, claim: Claim, io: Io) -> Result<Exit, Error> {
-        let Claim {
-            spec,
-            app,
-            terminal: _,
-        } = claim;
-        let name = spec.name.to_string();
-        self.say(
-            app.id,
-            &name,
-            &format!("Starting process with command `{}`", spec.command),
-        );
-        let exit = self.engine.run(spec, io).await?;
-        self.say(app.id, &name, &exit_line(exit));
-        Ok(exit)
+        Ok(self.engine.run(claim.spec, io).await?)
     }
 
     async fn oneoff(&self, app: &App, order: RunOrder) -> Result<ProcessSpec, Error> {

@@ -172,11 +172,6 @@ impl Control {
             kind: ProcessType::release(),
             ordinal: runnable.version.get(),
         };
-        self.say(
-            rollout.app.id,
-            &name.to_string(),
-            &format!("Starting process with command `{command}`"),
-        );
         self.store
             .put_phase_output(rollout.release.id, "", None)
             .await?;
@@ -193,7 +188,6 @@ impl Control {
         };
         let (exit, ()) = tokio::join!(exit, keep);
         let exit = exit?;
-        self.say(rollout.app.id, &name.to_string(), &exit_line(exit));
         self.store
             .put_phase_output(rollout.release.id, &kept, Some(exit.code()))
             .await?;
@@ -283,11 +277,6 @@ fn keep_line(kept: &mut String, line: &str) {
         kept.push_str(line);
         kept.push('\n');
     }
-}
-
-/// How a process ended, in Heroku's words.
-pub fn exit_line(exit: Exit) -> String {
-    format!("Process exited with status {}", exit.code())
 }
 
 fn phase_failed(exit: Exit, command: &str) -> Error {
