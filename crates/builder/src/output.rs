@@ -1,7 +1,5 @@
 //! What the pusher reads: lines in Heroku's manner, and nothing that could play tricks on a terminal.
 
-use std::iter::Peekable;
-use std::str::Chars;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use noon_domain::{OutputFn, Stream};
@@ -136,70 +134,21 @@ pub(crate) fn clean(raw: &[u8]) -> String {
         .rsplit('\r')
         .find(|part| !part.is_empty())
         .unwrap_or("");
-    let mut cleaned = String::with_capacity(last.len());
-    let (mut chars, mut coloured) = (last.chars().peekable(), false);
-    for _ in 0..MAX_LINE {
-        match chars.next() {
-            None => break,
-            Some('\x1b') => {
-                if let Some(colour) = colour(&mut chars) {
-                    cleaned.push_str(&colour);
-                    coloured = !matches!(colour.as_str(), "\x1b[m" | "\x1b[0m");
-                }
-            }
-            Some(c) if c == '\t' || !is_unsafe(c) => cleaned.push(c),
-            Some(_) => {}
-        }
-    }
-    if chars.peek().is_some() {
+    let mut cleaned = noon_domain::tame(last);
+    if let Some((end, _)) = cleaned.char_indices().nth(MAX_LINE) {
+        cleaned.truncate(end);
         cleaned.push('…');
     }
-    if coloured {
+    if leaves_colour_on(&cleaned) {
         cleaned.push_str("\x1b[0m");
     }
     cleaned
 }
 
-/// Reads the sequence after an escape; gives it back if it is only a colour.
-fn colour(chars: &mut Peekable<Chars<'_>>) -> Option<String> {
-    match chars.next()? {
-        '[' => {
-            let mut params = String::new();
-            loop {
-                match chars.next()? {
-                    'm' if params.len() <= 32 && params.chars().all(is_colour_param) => {
-                        return Some(format!("\x1b[{params}m"));
-                    }
-                    '\x40'..='\x7e' => return None,
-                    other => params.push(other),
-                }
-            }
-        }
-        // Strings to the terminal itself, such as titles and links, up to their end.
-        ']' | 'P' | 'X' | '^' | '_' => {
-            while let Some(c) = chars.next() {
-                if c == '\x07' || (c == '\x1b' && chars.next_if_eq(&'\\').is_some()) {
-                    break;
-                }
-            }
-            None
-        }
-        ' '..='/' => {
-            while chars.next_if(|c| (' '..='/').contains(c)).is_some() {}
-            chars.next();
-            None
-        }
-        _ => None,
-    }
-}
-
-fn is_colour_param(c: char) -> bool {
-    c.is_ascii_digit() || c == ';' || c == ':'
-}
-
-/// Controls of either set, and the marks that turn the direction of text.
-fn is_unsafe(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Whether the last colour that was set is not taken back.
+fn leaves_colour_on(line: &str) -> bool {
+    let last = line.rsplit_once('\x1b').map(|(_, after)| after);
+    last.is_some_and(|after| !after.starts_with("[m") && !after.starts_with("[0m"))
 }
 
 #[cfg(test)]
@@ -267,15 +216,7 @@ mod tests {
             raw in proptest::collection::vec(prop_oneof![any::<u8>(), Just(0x1b), Just(b'['), Just(b'm')], 0..300)
         ) {
             let shown = clean(&raw);
-            let mut rest = shown.as_str();
-            while let Some(at) = rest.find('\x1b') {
-                let after = &rest[at + 1..];
-                prop_assert!(after.starts_with('['));
-                let end = after.find('m').unwrap();
-                prop_assert!(after[1..end].chars().all(is_colour_param));
-                rest = &after[end..];
-            }
-            prop_assert!(!shown.chars().any(|c| c != '\x1b' && c != '\t' && is_unsafe(c)));
+            prop_assert_eq!(noon_domain::tame(&shown), shown);
         }
     }
 }

@@ -21,6 +21,7 @@ mod release;
 mod route;
 mod secret;
 mod slug;
+mod terminal;
 mod time;
 mod user;
 
@@ -43,5 +44,6 @@ pub use release::{Reason, Release, ReleaseStatus, Version};
 pub use route::{Backend, CustomDomain, Hostname, HostnameError, NoBackend, RouteTable};
 pub use secret::Secret;
 pub use slug::{Layer, LayerId, LayerKind, Slug, SlugId, StackName};
+pub use terminal::tame;
 pub use time::Timestamp;
 pub use user::{AccessToken, Principal, User};

@@ -37,7 +37,6 @@ mod socket;
 mod split;
 mod stop;
 mod tail;
-mod terminal;
 
 pub use client::Client;
 pub use collector::{Collector, Settings};

@@ -3,7 +3,6 @@
 use noon_domain::{LogSource, Stream, Timestamp};
 
 use crate::frame::{Flags, Frame};
-use crate::terminal;
 
 /// One line as readers get it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,7 +50,7 @@ impl Record {
 
     /// The same for a terminal: of the control characters only tabs and colours are left.
     pub fn line_for_terminal(&self) -> String {
-        self.with_text(&terminal::tame(&String::from_utf8_lossy(&self.text)))
+        self.with_text(&noon_domain::tame(&String::from_utf8_lossy(&self.text)))
     }
 
     fn with_text(&self, text: &str) -> String {

@@ -7,7 +7,6 @@ use crate::client::{AppApi, Event, Parser};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::output::Output;
-use crate::terminal;
 
 /// Prints the log of an app: all of its processes, the router and the platform, in one stream.
 ///
@@ -130,9 +129,9 @@ impl<'a> Reader<'a> {
     fn print(&mut self, event: Event) -> Result<()> {
         self.last_id = event.id.or_else(|| self.last_id.take());
         match event.data {
-            Some(line) if self.is_terminal => self
-                .out
-                .line(painted(self.out, &terminal::sanitized(&line))),
+            Some(line) if self.is_terminal => {
+                self.out.line(painted(self.out, &noon_domain::tame(&line)))
+            }
             Some(line) => self.out.line(line),
             None => Ok(()), // only says where the stream stands
         }

@@ -1,13 +1,11 @@
 //! The terminal: its size, its modes, and what it must not be told.
 
 mod raw;
-mod sanitize;
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use noon_domain::Secret;
 pub use raw::RawMode;
-pub use sanitize::sanitized;
 
 use crate::error::{Error, Result};
 

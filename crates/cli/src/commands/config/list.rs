@@ -3,7 +3,6 @@ use std::collections::BTreeMap;
 use crate::context::Context;
 use crate::error::Result;
 use crate::output::Colour;
-use crate::terminal;
 
 /// Shows all config vars.
 ///
@@ -34,7 +33,7 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
     let row = |(name, value): (&String, &String)| {
         vec![
             context.out.paint(Colour::Cyan, &format!("{name}:")),
-            terminal::sanitized(&value.replace('\n', "\\n")),
+            noon_domain::tame(&value.replace('\n', "\\n")),
         ]
     };
     context.out.table(&vars.iter().map(row).collect::<Vec<_>>())
