@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use noon_domain::{AppId, LogLine};
 use rustix::fs::FlockOperation;
@@ -29,7 +30,7 @@ pub(crate) struct Rings {
 impl Rings {
     /// Takes the directory for itself.
     pub(crate) fn lock(dir: PathBuf, size: RingSize) -> Result<Self, Error> {
-        let lock = match lock(&dir) {
+        let lock = match lock_patiently(&dir) {
             Ok(Some(lock)) => lock,
             Ok(None) => return Err(Error::Busy(dir)),
             Err(source) => return Err(Error::Directory { dir, source }),
@@ -86,6 +87,21 @@ impl Rings {
             tracing::warn!(%app, %error, "the log of a destroyed app could not be removed");
         }
         self.forgotten.insert(app);
+    }
+}
+
+/// How long a collector that is on its way out may take to let go.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The locked file, of which a collector that was just killed may let go a moment later; a child
+/// that is being started elsewhere in the process holds all descriptors for a moment, too.
+fn lock_patiently(dir: &PathBuf) -> io::Result<Option<File>> {
+    let since = Instant::now();
+    loop {
+        match lock(dir)? {
+            None if since.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(10)),
+            outcome => return Ok(outcome),
+        }
     }
 }
 

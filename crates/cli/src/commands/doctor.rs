@@ -27,7 +27,11 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
             .iter()
             .try_for_each(|finding| show(context, finding))?;
     }
-    match findings.iter().filter(|finding| !finding.ok).count() {
+    match findings
+        .iter()
+        .filter(|finding| finding.needed && !finding.ok)
+        .count()
+    {
         0 => Ok(()),
         count => Err(Error::Unfit(count)),
     }
@@ -35,15 +39,16 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
 
 fn json(finding: &Finding) -> serde_json::Value {
     serde_json::json!({
-        "name": finding.name, "ok": finding.ok, "what": finding.what, "mend": finding.mend
+        "name": finding.name, "ok": finding.ok, "needed": finding.needed, "what": finding.what, "mend": finding.mend
     })
 }
 
 fn show(context: &Context, finding: &Finding) -> Result<()> {
     let out = &context.out;
-    let mark = match finding.ok {
-        true => out.paint(Colour::Green, "ok  "),
-        false => out.paint(Colour::Red, "mend"),
+    let mark = match (finding.ok, finding.needed) {
+        (true, _) => out.paint(Colour::Green, "ok  "),
+        (false, true) => out.paint(Colour::Red, "mend"),
+        (false, false) => out.paint(Colour::Yellow, "lack"),
     };
     out.line(format_args!("{mark}  {}: {}", finding.name, finding.what))?;
     match &finding.mend {

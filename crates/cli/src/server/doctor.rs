@@ -7,11 +7,22 @@ pub struct Finding {
     pub name: String,
     /// Whether it is there.
     pub ok: bool,
+    /// Whether a server cannot do without it.
+    pub needed: bool,
     /// What was found, or what is lost without it.
     pub what: String,
     /// The command that mends it, where there is one.
     pub mend: Option<String>,
 }
+
+/// What no server can do without. All else is a feature more, or a wall more.
+const NEEDED: &[&str] = &[
+    "kernel 6.1",
+    "user namespaces",
+    "overlay in user namespaces",
+    "seccomp filters",
+    "git",
+];
 
 /// Looks at this machine, as this user.
 pub fn findings() -> Vec<Finding> {
@@ -43,6 +54,7 @@ fn walls(probe: noon_sandbox::Probe) -> Finding {
     Finding {
         name: name.to_owned(),
         ok: present,
+        needed: NEEDED.contains(&name),
         what,
         mend: mend.map(str::to_owned),
     }
@@ -53,6 +65,7 @@ fn git() -> Finding {
     Finding {
         name: "git".to_owned(),
         ok: found.is_some(),
+        needed: true,
         what: found.unwrap_or_else(|| "without it nothing can be pushed".to_owned()),
         mend: Some("apt-get install git".to_owned()),
     }
@@ -71,6 +84,7 @@ fn runtime(program: &str, whose: &str, mend: &str) -> Finding {
     Finding {
         name: program.to_owned(),
         ok: path.is_some(),
+        needed: false,
         what: match (path, version) {
             (Some(path), Some(version)) => format!("{path}: {version}"),
             (Some(path), None) => path,
