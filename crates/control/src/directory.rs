@@ -21,7 +21,7 @@ struct Listed {
 #[derive(Debug, Default)]
 pub struct Directory {
     apps: Mutex<HashMap<AppId, Listed>>,
-    publishing: tokio::sync::Mutex<u64>,
+    published: tokio::sync::Mutex<RouteTable>,
 }
 
 impl Directory {
@@ -48,10 +48,12 @@ impl Directory {
 }
 
 impl Control {
-    /// Looks one app up anew and publishes the routes that follow.
+    /// Looks one app up anew, publishes the routes that follow, and returns once they are followed:
+    /// whoever is told that something was done finds it so.
     pub(crate) async fn refresh(&self, app: &App) -> Result<(), Error> {
         self.relist(app).await?;
         self.publish_routes().await;
+        (self.hooks.routed)().await;
         Ok(())
     }
 
@@ -80,7 +82,7 @@ impl Control {
     /// Makes the table from what is listed and what runs, and hands it out if it changed.
     pub(crate) async fn publish_routes(&self) {
         // One at a time: an older look at the processes must not be published after a newer.
-        let mut generation = self.directory.publishing.lock().await;
+        let mut published = self.directory.published.lock().await;
         let mut apps = Vec::new();
         for listed in self.directory.list() {
             let processes = match self.engine.observe(listed.app.id).await {
@@ -104,8 +106,11 @@ impl Control {
                 processes,
             });
         }
-        self.table
-            .send_if_modified(|current| take_up(current, &apps, &mut generation));
+        let is_first = published.generation == 0;
+        if is_first || routes(published.generation, &apps) != *published {
+            *published = routes(published.generation + 1, &apps);
+            (self.hooks.routes)(&published);
+        }
     }
 
     async fn relist(&self, app: &App) -> Result<(), Error> {
@@ -146,13 +151,4 @@ impl Control {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-fn take_up(current: &mut RouteTable, apps: &[Routed], generation: &mut u64) -> bool {
-    let same = routes(current.generation, apps) == *current;
-    if !same || current.generation == 0 {
-        *generation += 1;
-        *current = routes(*generation, apps);
-    }
-    !same
 }

@@ -33,7 +33,7 @@ use std::sync::{Arc, Mutex};
 use noon_builder::Builder;
 use noon_domain::{AppId, BoxFuture, Engine, PlatformSink, RouteTable, StackName};
 use noon_store::Store;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 pub use apps::AppInfo;
 pub use deploy::{Deployed, PushTurn};
@@ -68,6 +68,10 @@ pub struct Settings {
 pub struct Hooks {
     /// Takes the platform's log lines.
     pub sink: PlatformSink,
+    /// Publishes the routes to all routers. Never blocks.
+    pub routes: Arc<dyn Fn(&RouteTable) + Send + Sync>,
+    /// Resolves once the routers follow what was published, or cannot be waited for.
+    pub routed: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
     /// Removes whatever other rooms keep for an app that was destroyed.
     pub forgotten: Arc<dyn Fn(AppId) -> BoxFuture<'static, ()> + Send + Sync>,
 }
@@ -84,7 +88,6 @@ pub struct Control {
     directory: Directory,
     attachments: Attachments,
     looks: mpsc::UnboundedSender<AppId>,
-    table: watch::Sender<RouteTable>,
     failures: Mutex<HashMap<(AppId, u32), String>>,
 }
 
@@ -100,7 +103,6 @@ impl Control {
         (settings, hooks): (Settings, Hooks),
     ) -> (Arc<Self>, Looks) {
         let (looks, receiver) = mpsc::unbounded_channel();
-        let (table, _) = watch::channel(RouteTable::default());
         let control = Self {
             store,
             engine,
@@ -112,15 +114,9 @@ impl Control {
             directory: Directory::default(),
             attachments: Attachments::default(),
             looks,
-            table,
             failures: Mutex::default(),
         };
         (Arc::new(control), Looks(receiver))
-    }
-
-    /// The route table, now and whenever it changes.
-    pub fn route_table(&self) -> watch::Receiver<RouteTable> {
-        self.table.subscribe()
     }
 
     /// What the platform is called and where it answers.

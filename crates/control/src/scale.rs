@@ -60,6 +60,7 @@ impl Control {
         converging.await.unwrap_or_else(|panic| {
             Err(Error::new(crate::Kind::Failed, "scaling broke off").caused_by(panic))
         })?;
+        self.refresh(app).await?;
         let shown: Vec<_> = changes
             .iter()
             .map(|(k, _)| format!("{k}@{}", after.quantity(k)))

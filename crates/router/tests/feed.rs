@@ -102,6 +102,22 @@ async fn a_router_gets_the_newest_table_whenever_it_connects() {
 }
 
 #[tokio::test]
+async fn a_table_is_taken_up_once_every_router_follows_it() {
+    let (_dir, path) = socket();
+    let publisher = Publisher::bind(&path).unwrap();
+    soon("no router is connected", publisher.taken_up()).await;
+    let (one, two) = (Router::start(&path, None), Router::start(&path, None));
+    until("both are there", || publisher.routers() == 2).await;
+    let (endpoint, _) = endpoints();
+    for generation in 1..20 {
+        publisher.publish(&ready(generation, &[&endpoint])).unwrap();
+        soon("both follow", publisher.taken_up()).await;
+        let followed = (one.routes.generation(), two.routes.generation());
+        assert_eq!(followed, (generation, generation));
+    }
+}
+
+#[tokio::test]
 async fn a_process_is_drained_when_no_router_is_there_or_no_table_led_to_it() {
     let (_dir, path) = socket();
     let publisher = Publisher::bind(&path).unwrap();

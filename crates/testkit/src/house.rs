@@ -124,6 +124,7 @@ impl House {
             .arg(self.data())
             .status();
         self.has_disk = mounted.is_ok_and(|status| status.success());
+        self.chown(&self.data());
         self.has_disk
     }
 
@@ -140,7 +141,7 @@ impl House {
             .open(self.log_path())
             .expect("a log");
         let arguments: Vec<&str> = [&["server"], arguments].concat();
-        let mut command = self.command(&self.bin.clone(), &arguments);
+        let mut command = self.with_tun(self.command(&self.bin.clone(), &arguments));
         command
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
@@ -158,6 +159,32 @@ impl House {
                 && said().contains("is up");
             is_up.then_some(())
         });
+    }
+
+    /// Whether all happens as an ordinary user.
+    pub fn is_rootless(&self) -> bool {
+        self.user.is_some() || !rustix::process::geteuid().is_root()
+    }
+
+    /// Gives an ordinary user's server the tunnel device that other machines give to everyone, in
+    /// a mount namespace of its own: here it may be root's alone.
+    fn with_tun(&self, command: Command) -> Command {
+        if self.user.is_none() {
+            return command;
+        }
+        let script =
+            "mount -t tmpfs tun /dev/net && mknod -m 666 /dev/net/tun c 10 200; exec \"$@\"";
+        let mut wrapped = Command::new("unshare");
+        wrapped.args(["--mount", "--", "sh", "-c", script, "sh"]);
+        wrapped.arg(command.get_program()).args(command.get_args());
+        wrapped.env_clear();
+        wrapped.envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        wrapped.current_dir(self.home());
+        wrapped
     }
 
     /// What the server has printed.

@@ -9,6 +9,7 @@ pub struct TestUser {
     pub name: String,
     /// The user id, which is the group id too.
     pub uid: u32,
+    is_ours: bool,
 }
 
 impl TestUser {
@@ -27,19 +28,28 @@ impl TestUser {
                 "--user-group",
                 name,
             ])
-            .output()
-            .is_ok_and(|output| output.status.success());
+            .output();
+        let mut user = Self::existing(name)?;
+        user.is_ours = made.is_ok_and(|output| output.status.success());
+        user.is_ours.then_some(user)
+    }
+
+    /// A user that there is.
+    pub fn existing(name: &str) -> Option<Self> {
         let id = Command::new("id").args(["-u", name]).output().ok()?;
         let uid = String::from_utf8_lossy(&id.stdout).trim().parse().ok()?;
-        made.then(|| Self {
+        Some(Self {
             name: name.to_owned(),
             uid,
+            is_ours: false,
         })
     }
 }
 
 impl Drop for TestUser {
     fn drop(&mut self) {
-        let _ = Command::new("userdel").args(["-f", &self.name]).output();
+        if self.is_ours {
+            let _ = Command::new("userdel").args(["-f", &self.name]).output();
+        }
     }
 }

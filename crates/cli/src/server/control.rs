@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use noon_builder::{BuildLimits, Builder};
 use noon_control::Control;
-use noon_domain::{AppId, BoxFuture, Secret, StackName};
+use noon_domain::{AppId, BoxFuture, RouteTable, Secret, StackName};
 use noon_logs::Client as LogClient;
 use noon_machine::{Machine, Rules};
 use noon_router::feed::Publisher;
@@ -20,6 +20,8 @@ use super::{ServerError, banner, keys, signals};
 
 /// How often what was thrown away is deleted, and layers that nothing needs are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// How long a deploy waits for the routers to follow the new routes.
+const TAKEN_UP_WITHIN: Duration = Duration::from_secs(2);
 /// How long platform lines may take to reach the logs role at the end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -62,11 +64,10 @@ async fn run(mut stage: Stage) -> Result<(), ServerError> {
         builder.clone(),
         (
             control_settings(&settings),
-            control_hooks(&data, &logs, &builder),
+            control_hooks(&data, (&logs, &publisher), &builder),
         ),
     );
     control.recover().await.map_err(say)?;
-    tokio::spawn(publish(control.clone(), publisher));
     tokio::spawn(control.clone().reconcile(looks));
     tokio::spawn(sweep(control.clone(), builder));
 
@@ -193,13 +194,32 @@ fn control_settings(settings: &Settings) -> noon_control::Settings {
     }
 }
 
-fn control_hooks(data: &Data, logs: &LogClient, builder: &Arc<Builder>) -> noon_control::Hooks {
+fn control_hooks(
+    data: &Data,
+    (logs, publisher): (&LogClient, &Arc<Publisher>),
+    builder: &Arc<Builder>,
+) -> noon_control::Hooks {
     let (data, client, builder) = (data.clone(), logs.clone(), builder.clone());
     let forgotten = move |app| -> BoxFuture<'static, ()> {
         Box::pin(forget(app, data.clone(), client.clone(), builder.clone()))
     };
+    let (gives, waits) = (publisher.clone(), publisher.clone());
+    let routes = move |table: &RouteTable| {
+        if let Err(error) = gives.publish(table) {
+            tracing::error!(%error, "routes not published");
+        }
+    };
+    let routed = move || -> BoxFuture<'static, ()> {
+        let publisher = waits.clone();
+        Box::pin(async move {
+            // A router that hangs must not hold up whoever deploys.
+            let _ = tokio::time::timeout(TAKEN_UP_WITHIN, publisher.taken_up()).await;
+        })
+    };
     noon_control::Hooks {
         sink: logs.sink(),
+        routes: Arc::new(routes),
+        routed: Arc::new(routed),
         forgotten: Arc::new(forgotten),
     }
 }
@@ -214,22 +234,6 @@ async fn forget(app: AppId, data: Data, logs: LogClient, builder: Arc<Builder>) 
     let git = noon_codebase::Settings::below(data.dir(), program);
     if let Err(error) = noon_codebase::remove_repository(&git, app).await {
         tracing::error!(%app, %error, "repository not removed");
-    }
-}
-
-/// Hands each new route table to the router.
-async fn publish(control: Arc<Control>, publisher: Arc<Publisher>) {
-    let mut tables = control.route_table();
-    loop {
-        let table = tables.borrow_and_update().clone();
-        if table.generation > 0
-            && let Err(error) = publisher.publish(&table)
-        {
-            tracing::error!(%error, "routes not published");
-        }
-        if tables.changed().await.is_err() {
-            return;
-        }
     }
 }
 

@@ -13,14 +13,18 @@ mod refusals;
 mod rootless;
 mod servers;
 
-use noon_testkit::{House, HouseBuilder, Repo, eventually};
+use noon_testkit::{House, HouseBuilder, Repo, TestUser, eventually};
 
 /// A web process of a few lines that answers with what the tests ask of it.
 const SERVER: &str = include_str!("server.py");
 
-/// A house for the noon of this build.
+/// A house for the noon of this build. With `NOON_TEST_USER` all of it is that user's.
 fn house() -> HouseBuilder {
-    House::of(env!("CARGO_BIN_EXE_noon"))
+    let house = House::of(env!("CARGO_BIN_EXE_noon"));
+    match std::env::var("NOON_TEST_USER") {
+        Ok(name) => house.user(TestUser::existing(&name).expect("the user of NOON_TEST_USER")),
+        Err(_) => house,
+    }
 }
 
 /// An app of one web process, pushed and answering.

@@ -22,6 +22,8 @@ impl Postgres {
             .tempdir()
             .expect("a directory");
         let data = dir.path().join("data");
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(dir.path(), open).expect("a mode");
         let _ = Command::new("chown")
             .arg("postgres")
             .arg(dir.path())

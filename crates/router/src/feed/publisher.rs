@@ -112,6 +112,22 @@ impl Publisher {
         }
     }
 
+    /// Resolves once every connected router follows the newest table that was published before the
+    /// call; at once where none is connected. The caller sets the limit.
+    pub async fn taken_up(&self) {
+        let edition = self.shared.ledger().edition;
+        let mut changes = self.shared.changed.subscribe();
+        loop {
+            changes.borrow_and_update();
+            let is_behind = |r: &RouterState| r.taken.unwrap_or(0) < edition;
+            if !self.shared.ledger().routers.values().any(is_behind) {
+                return;
+            }
+            // An error of the wait is only a reason to look again.
+            let _ = changes.changed().await;
+        }
+    }
+
     /// How many routers are connected.
     pub fn routers(&self) -> usize {
         self.shared.ledger().routers.len()
