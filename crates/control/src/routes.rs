@@ -74,6 +74,8 @@ fn why_none(mut states: impl Iterator<Item = ProcessState>, routed: &Routed) -> 
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use noon_domain::{Address, AppId, ProcessId, Quantity, StackName, Timestamp, UserId, Version};
 
     use super::*;
@@ -170,5 +172,34 @@ mod tests {
             routes(1, &[one]).find("demo.localhost").unwrap().ready,
             Err(NoBackend::Maintenance)
         );
+    }
+
+    fn any_state() -> impl Strategy<Value = ProcessState> {
+        use ProcessState::{Crashed, Draining, Starting, Stopping, Up};
+        prop_oneof![
+            Just(Starting),
+            Just(Up),
+            Just(Draining),
+            Just(Stopping),
+            Just(Crashed)
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_host_leads_to_all_that_is_up_and_to_nothing_else(
+            states in proptest::collection::vec(any_state(), 0..8), web in 0u32..4
+        ) {
+            let routed = routed(&states, web);
+            let table = routes(1, std::slice::from_ref(&routed));
+            let ready = &table.find("demo.localhost").expect("a host").ready;
+            for process in &routed.processes {
+                let is_up = process.state == ProcessState::Up;
+                prop_assert_eq!(table.leads_to(process.id), is_up);
+            }
+            let up = states.iter().filter(|state| **state == ProcessState::Up).count();
+            prop_assert_eq!(ready.as_ref().map_or(0, Vec::len), up);
+            prop_assert_eq!(ready.is_err(), up == 0);
+        }
     }
 }
