@@ -117,7 +117,7 @@ pub async fn restart_one(
     Asker(who): Asker,
     Path((app, dyno)): Path<(String, String)>,
 ) -> Result<Accepted, Failure> {
-    house.restarted(&who, &app, &filter(&dyno)?).await
+    house.restarted(&who, &app, &one(&dyno)?).await
 }
 
 /// Restarts all processes of a type.
@@ -126,13 +126,7 @@ pub async fn restart_type(
     Asker(who): Asker,
     Path((app, kind)): Path<(String, String)>,
 ) -> Result<Accepted, Failure> {
-    house
-        .restarted(
-            &who,
-            &app,
-            &ProcessFilter::Type(kind.parse().map_err(Failure::invalid)?),
-        )
-        .await
+    house.restarted(&who, &app, &all_of(&kind)?).await
 }
 
 /// Stops one process.
@@ -141,7 +135,7 @@ pub async fn stop_one(
     Asker(who): Asker,
     Path((app, dyno)): Path<(String, String)>,
 ) -> Result<Accepted, Failure> {
-    house.stopped(&who, &app, &filter(&dyno)?).await
+    house.stopped(&who, &app, &one(&dyno)?).await
 }
 
 /// Stops all processes of a type.
@@ -150,17 +144,15 @@ pub async fn stop_type(
     Asker(who): Asker,
     Path((app, kind)): Path<(String, String)>,
 ) -> Result<Accepted, Failure> {
-    house
-        .stopped(
-            &who,
-            &app,
-            &ProcessFilter::Type(kind.parse().map_err(Failure::invalid)?),
-        )
-        .await
+    house.stopped(&who, &app, &all_of(&kind)?).await
 }
 
-fn filter(dyno: &str) -> Result<ProcessFilter, Failure> {
+fn one(dyno: &str) -> Result<ProcessFilter, Failure> {
     Ok(ProcessFilter::Name(dyno.parse().map_err(Failure::invalid)?))
+}
+
+fn all_of(kind: &str) -> Result<ProcessFilter, Failure> {
+    Ok(ProcessFilter::Type(kind.parse().map_err(Failure::invalid)?))
 }
 
 fn accepted() -> Accepted {

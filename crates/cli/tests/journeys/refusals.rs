@@ -112,3 +112,32 @@ fn a_tree_that_cannot_be_built_is_refused_with_what_to_do() {
     }
     house.tear_down();
 }
+
+#[test]
+fn a_release_whose_slug_is_gone_is_not_rolled_back_to() {
+    let house = house().start();
+    let repo = pushed(&house, "forgotten");
+    repo.write("word", "two\n").commit("Two");
+    let _ = repo.push().ok();
+    // As the collector of old slugs leaves it, fifty releases later.
+    let script = "import sqlite3,sys\n\
+        db=sqlite3.connect(sys.argv[1], timeout=10)\n\
+        db.execute('update slugs set gone=1 where id=(select slug_id from releases where version=2)')\n\
+        db.commit()\n";
+    let database = house.data().join("noon.db").display().to_string();
+    let _ = house
+        .run_in(house.home(), "/usr/bin/python3", &["-c", script, &database])
+        .ok();
+    let _ = repo
+        .noon(&["rollback", "v2"])
+        .fails(1)
+        .says("no longer kept");
+    let releases = repo.noon(&["releases", "--json"]).ok().json();
+    assert_eq!(
+        releases.as_array().map(Vec::len),
+        Some(3),
+        "something was released"
+    );
+    answers(&house, "forgotten", "two\n");
+    house.tear_down();
+}

@@ -144,7 +144,7 @@ fn damaged_bytes_cost_what_lies_behind_them_and_it_is_said() {
         .open(newest(&house.dir.join(app.to_string())));
     // Frames of "line 10" and on take 48 bytes: this one is in the 60th or so.
     file.unwrap()
-        .write_all_at(b"XXXX", 128 + 48 * 60 + 38)
+        .write_all_at(b"torn", 128 + 48 * 60 + 38)
         .unwrap();
     house.start();
     write(&writer, "onwards\n");

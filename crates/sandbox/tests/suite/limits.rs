@@ -1,14 +1,11 @@
 //! What a process may use up: memory, tasks, disk, files.
-#![expect(unsafe_code, reason = "tests wait as the platform does")]
-
-mod common;
 
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use common::{Ground, can_run, layers, processes_below, shell, wait_readable};
+use crate::common::{Ground, can_run, layers, processes_below, shell, wait_readable};
 use noon_sandbox::{Ended, Limits, Spec, Stdio, launch};
 
 #[test]
@@ -93,7 +90,11 @@ fn the_launcher_s_mask_and_score_are_not_the_app_s() {
             "umask 077; echo 500 > /proc/self/oom_score_adj; exec \"$0\" \"$@\"",
         ])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "strict_launcher_for_another_test", "--nocapture"])
+        .args([
+            "--exact",
+            "limits::strict_launcher_for_another_test",
+            "--nocapture",
+        ])
         .env("NOON_TEST_STRICT_DIR", &dir)
         .status()
         .unwrap();
@@ -107,7 +108,7 @@ fn strict_launcher_for_another_test() {
         return;
     };
     let spec = shell("umask; cat /proc/self/oom_score_adj; cat /etc/hostname");
-    let mut shim = launch(common::program(), dir.as_ref(), &spec, Stdio::Piped).unwrap();
+    let mut shim = launch(crate::common::program(), dir.as_ref(), &spec, Stdio::Piped).unwrap();
     let mut text = String::new();
     File::from(shim.output().unwrap())
         .read_to_string(&mut text)

@@ -1,10 +1,10 @@
 //! What all tests of the walls share: a shim program, a spec, and a process run to its end.
-#![allow(dead_code, reason = "each test file uses a part of this")]
+#![expect(unsafe_code, reason = "tests wait as the platform does")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fall")]
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -214,16 +214,6 @@ pub fn layers(spec: Spec, layers: &[&Path]) -> Spec {
         },
         ..spec
     }
-}
-
-/// Opens a file as a descriptor.
-pub fn open(path: &str) -> OwnedFd {
-    File::options()
-        .read(true)
-        .write(true)
-        .open(path)
-        .unwrap()
-        .into()
 }
 
 /// The state and the parent of a process.

@@ -2,15 +2,13 @@
 #![expect(unsafe_code, reason = "tests wait and signal as the platform does")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fall")]
 
-mod common;
-
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::{
+use crate::common::{
     Ground, can_run, processes_below, read_line, shell, stat_fields, story, wait_readable,
     wait_until,
 };
@@ -213,7 +211,7 @@ fn a_process_outlives_its_launcher() {
     let ground = Ground::new();
     let dir = ground.shim_dir();
     let mut launcher = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "launcher_for_another_test", "--nocapture"])
+        .args(["--exact", "life::launcher_for_another_test", "--nocapture"])
         .env("NOON_TEST_DIR", &dir)
         .stdout(std::process::Stdio::null())
         .spawn()
@@ -243,7 +241,7 @@ fn a_launcher_killed_at_any_moment_leaves_a_shim_or_nothing() {
     for round in 0..25 {
         let dir = ground.shim_dir();
         let mut launcher = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "launcher_for_another_test"])
+            .args(["--exact", "life::launcher_for_another_test"])
             .env("NOON_TEST_DIR", &dir)
             .env("NOON_TEST_UID", LAUNCHED_UID.to_string())
             .stdout(std::process::Stdio::null())
@@ -284,7 +282,7 @@ fn launcher_for_another_test() {
     let spec = shell("trap 'exit 5' USR1; while echo tick; do sleep 0.05; done");
     let uid = std::env::var("NOON_TEST_UID").map_or(spec.uid, |uid| uid.parse().unwrap());
     let spec = Spec { uid, ..spec };
-    let _shim = launch(common::program(), dir.as_ref(), &spec, Stdio::Piped).unwrap();
+    let _shim = launch(crate::common::program(), dir.as_ref(), &spec, Stdio::Piped).unwrap();
     std::thread::sleep(Duration::from_secs(60));
 }
 
@@ -403,7 +401,7 @@ fn a_terminal_is_the_process_s_own() {
     let dir = ground.shim_dir();
     let outer = pty.outer.try_clone().unwrap();
     let shim = launch(
-        common::program(),
+        crate::common::program(),
         &dir,
         &shell(script),
         Stdio::Terminal(pty.inner),
@@ -446,7 +444,7 @@ fn given_descriptors_are_the_process_s_own() {
     };
     let dir = ground.shim_dir();
     let shim = launch(
-        common::program(),
+        crate::common::program(),
         &dir,
         &shell("tr a-z A-Z; echo bad >&2"),
         stdio,
@@ -474,7 +472,7 @@ fn fifty_starts_leave_nothing_behind() {
         tasks: Some(50),
         ..Limits::default()
     };
-    let spec = common::layers(
+    let spec = crate::common::layers(
         Spec {
             limits,
             ..shell("touch /app/x /tmp/y")

@@ -1,12 +1,9 @@
 //! What a process can and cannot do inside its walls: the app does X, expected Y.
-#![expect(unsafe_code, reason = "tests wait as the platform does")]
-
-mod common;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use common::{Ground, can_run, layers, shell};
+use crate::common::{Ground, can_run, layers, shell};
 use noon_sandbox::{AppDir, Bind, Ended, Spec, Upper};
 
 /// One attack in shell: it must print exactly this.
@@ -292,7 +289,7 @@ fn what_is_written_is_lost_and_seen_by_nobody_else() {
             "echo mine > /app/mine; echo mine > /tmp/mine; echo changed > kept; echo up; sleep 100",
         ))
         .unwrap();
-    assert_eq!(common::read_line(&mut first.output()), "up");
+    assert_eq!(crate::common::read_line(&mut first.output()), "up");
     let look = "cat kept; ls /app /tmp; set -- /proc/[0-9]*; echo $#";
     assert_eq!(
         ground.run_spec(&spec(look)).0,
@@ -437,9 +434,9 @@ fn a_mount_point_never_follows_the_app_s_links() {
             panic!("{target} was mounted")
         };
         assert!(
-            common::story(&error).contains(target),
+            crate::common::story(&error).contains(target),
             "{}",
-            common::story(&error)
+            crate::common::story(&error)
         );
     }
     for target in ["/etc/x", "/usr/x", "/app", "/", "relative", "/a/../etc"] {
@@ -463,10 +460,10 @@ fn neighbours_cannot_signal_each_other() {
         .start(&shell("echo up; sleep 0.3; echo still"))
         .unwrap();
     let mut output = neighbour.output();
-    assert_eq!(common::read_line(&mut output), "up");
+    assert_eq!(crate::common::read_line(&mut output), "up");
     // The same number outside, the worst case.
     ground.run("kill -9 -1; true");
-    assert_eq!(common::read_line(&mut output), "still");
+    assert_eq!(crate::common::read_line(&mut output), "still");
     assert_eq!(neighbour.finish(), Ended::Code(0));
 }
 

@@ -1,0 +1,6 @@
+//! The walls around one process, tried from inside and from outside.
+
+mod common;
+mod life;
+mod limits;
+mod walls;
