@@ -164,7 +164,11 @@ impl Ring {
             self.say(&notice::damaged(found.damaged));
         }
         if found.in_flight > 0 {
+            // Said twice, if a kill comes in between, is better than never.
+            self.in_flight = found.in_flight;
             self.say(&notice::in_flight(found.in_flight));
+            self.flush();
+            self.set_in_flight(0);
         }
     }
 

@@ -191,7 +191,7 @@ impl Segment {
         };
         header.store(COMMITTED, end as u64);
         header.store(NEXT, next);
-        header.store(IN_FLIGHT, 0);
+        // What was in flight stays noted until it is owned up to: a kill may come before that.
         if found.damaged > 0 || header.load(STATE) != OPEN {
             header.store(STATE, Ending::Sealed as u64);
             return Ok((None, found));
