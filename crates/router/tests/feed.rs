@@ -118,6 +118,20 @@ async fn a_table_is_taken_up_once_every_router_follows_it() {
 }
 
 #[tokio::test]
+async fn a_table_is_taken_up_by_a_router_that_is_about_to_connect() {
+    let (_dir, path) = socket();
+    let publisher = Publisher::bind(&path).unwrap();
+    let (endpoint, _) = endpoints();
+    publisher.publish(&ready(1, &[&endpoint])).unwrap();
+    let coming = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Router::start(&path, None)
+    };
+    let ((), router) = tokio::join!(soon("it is followed", publisher.taken_up()), coming);
+    assert_eq!(router.routes.generation(), 1);
+}
+
+#[tokio::test]
 async fn a_process_is_drained_when_no_router_is_there_or_no_table_led_to_it() {
     let (_dir, path) = socket();
     let publisher = Publisher::bind(&path).unwrap();

@@ -26,9 +26,16 @@ pub fn play(mut stage: Stage) -> Result<(), ServerError> {
         };
         let routes = Routes::new();
         let kept = stage.data.at("run/routes.json");
-        let subscriber = Subscriber::new(stage.data.socket("routes"), routes.clone(), Some(kept));
+        let mut subscriber =
+            Subscriber::new(stage.data.socket("routes"), routes.clone(), Some(kept));
+        let first = subscriber.first_table();
         tokio::spawn(subscriber.run());
-        stage.ready();
+        tokio::spawn(async move {
+            // Requests are answered from now on; up means that what control does is followed too.
+            if first.await.is_ok() {
+                stage.ready();
+            }
+        });
         let stop = async {
             // Without signals there is nothing to wait for: the parent kills.
             if signals::told_to_stop_by_parent().await.is_err() {

@@ -54,9 +54,9 @@ struct RouterState {
     busy: HashSet<ProcessId>,
 }
 
-/// How far the routers are done with a process.
+/// Whether the routers are as far as somebody waits for.
 #[derive(Debug, PartialEq, Eq)]
-enum Drained {
+enum Done {
     Yes,
     No,
     /// Unless a router comes back by then.
@@ -98,34 +98,20 @@ impl Publisher {
     ///
     /// Resolves at once where no router is connected and none was half a second ago.
     pub async fn drained(&self, process: ProcessId) {
-        let mut changes = self.shared.changed.subscribe();
-        loop {
-            changes.borrow_and_update();
-            let drained = self.shared.ledger().drained(process);
-            match drained {
-                Drained::Yes => return,
-                Drained::YesAt(then) if Instant::now() >= then => return,
-                // An error of either wait is only a reason to look again.
-                Drained::YesAt(then) => drop(timeout_at(then, changes.changed()).await),
-                Drained::No => drop(changes.changed().await),
-            }
-        }
+        self.shared
+            .wait_until(|ledger| ledger.drained(process))
+            .await;
     }
 
     /// Resolves once every connected router follows the newest table that was published before the
-    /// call; at once where none is connected. The caller sets the limit.
+    /// call. The caller sets the limit.
+    ///
+    /// Resolves at once where no router is connected and none was half a second ago.
     pub async fn taken_up(&self) {
         let edition = self.shared.ledger().edition;
-        let mut changes = self.shared.changed.subscribe();
-        loop {
-            changes.borrow_and_update();
-            let is_behind = |r: &RouterState| r.taken.unwrap_or(0) < edition;
-            if !self.shared.ledger().routers.values().any(is_behind) {
-                return;
-            }
-            // An error of the wait is only a reason to look again.
-            let _ = changes.changed().await;
-        }
+        self.shared
+            .wait_until(|ledger| ledger.taken_up(edition))
+            .await;
     }
 
     /// How many routers are connected.
@@ -206,6 +192,21 @@ impl Shared {
     fn note_change(&self) {
         self.changed.send_modify(|n| *n += 1);
     }
+
+    async fn wait_until(&self, done: impl Fn(&Ledger) -> Done) {
+        let mut changes = self.changed.subscribe();
+        loop {
+            changes.borrow_and_update();
+            let now = done(&self.ledger());
+            match now {
+                Done::Yes => return,
+                Done::YesAt(then) if Instant::now() >= then => return,
+                // An error of either wait is only a reason to look again.
+                Done::YesAt(then) => drop(timeout_at(then, changes.changed()).await),
+                Done::No => drop(changes.changed().await),
+            }
+        }
+    }
 }
 
 impl Ledger {
@@ -260,18 +261,30 @@ impl Ledger {
             .retain(|_, edition| oldest.is_some_and(|oldest| *edition > oldest));
     }
 
-    fn drained(&self, process: ProcessId) -> Drained {
+    fn taken_up(&self, edition: u64) -> Done {
         if self.routers.is_empty() {
-            return Drained::YesAt(self.last_seen + COMING_BACK);
+            return Done::YesAt(self.last_seen + COMING_BACK);
+        }
+        let is_behind = |r: &RouterState| r.taken.unwrap_or(0) < edition;
+        if self.routers.values().any(is_behind) {
+            Done::No
+        } else {
+            Done::Yes
+        }
+    }
+
+    fn drained(&self, process: ProcessId) -> Done {
+        if self.routers.is_empty() {
+            return Done::YesAt(self.last_seen + COMING_BACK);
         }
         let needed = self.gone.get(&process).copied().unwrap_or(0);
         let is_done = |r: &RouterState| {
             r.taken.is_some_and(|taken| taken >= needed) && !r.busy.contains(&process)
         };
         if !self.led_to.contains(&process) && self.routers.values().all(is_done) {
-            Drained::Yes
+            Done::Yes
         } else {
-            Drained::No
+            Done::No
         }
     }
 }

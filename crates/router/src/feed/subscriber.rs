@@ -7,7 +7,7 @@ use std::time::Duration;
 use noon_domain::ProcessId;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
 use super::frame::{encode, receive, send};
@@ -24,6 +24,7 @@ pub struct Subscriber {
     socket: PathBuf,
     routes: Routes,
     kept: Option<PathBuf>,
+    first: Option<oneshot::Sender<()>>,
 }
 
 impl Subscriber {
@@ -44,11 +45,19 @@ impl Subscriber {
             socket,
             routes,
             kept,
+            first: None,
         }
     }
 
+    /// Resolves when the first table that control gave is followed; a kept one is not it.
+    pub fn first_table(&mut self) -> oneshot::Receiver<()> {
+        let (told, heard) = oneshot::channel();
+        self.first = Some(told);
+        heard
+    }
+
     /// Follows for ever: connects again whenever control was away. Meanwhile the last table stays.
-    pub async fn run(self) -> std::convert::Infallible {
+    pub async fn run(mut self) -> std::convert::Infallible {
         let mut was_connected = true;
         loop {
             let error = match self.connect().await {
@@ -71,7 +80,7 @@ impl Subscriber {
     }
 
     /// Takes up tables and reports, until the connection breaks.
-    async fn follow(&self, stream: UnixStream) -> io::Error {
+    async fn follow(&mut self, stream: UnixStream) -> io::Error {
         let (mut from, mut to) = stream.into_split();
         let (heard, mut tables) = mpsc::channel(1);
         let listen = async {
@@ -89,7 +98,7 @@ impl Subscriber {
     }
 
     async fn obey(
-        &self,
+        &mut self,
         tables: &mut mpsc::Receiver<TableMessage>,
         to: &mut OwnedWriteHalf,
     ) -> io::Result<()> {
@@ -111,9 +120,13 @@ impl Subscriber {
         }
     }
 
-    fn take_up(&self, message: &TableMessage) -> io::Result<u64> {
+    fn take_up(&mut self, message: &TableMessage) -> io::Result<u64> {
         let table = message.table().map_err(io::Error::other)?;
         self.routes.apply(&table);
+        if let Some(first) = self.first.take() {
+            // Nobody may care any more.
+            let _ = first.send(());
+        }
         if let Some(path) = &self.kept
             && let Err(error) = keep::save(path, message)
         {
