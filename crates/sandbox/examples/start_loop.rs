@@ -1,10 +1,12 @@
-//! How long until a program's first byte: a plain fork and exec, our launch, and bubblewrap where
-//! it is installed, in turns. Prints medians and their ratio to the plain start.
+//! How long until a program's first byte: a plain fork and exec, our launch, and bubblewrap, crun
+//! and runc where they are installed, in turns. Prints medians, their ratio to the plain start,
+//! and the 99th percentiles.
 //!
 //! `start_loop SHIM [ROUNDS [PROGRAM]]`: SHIM is a static `noon-shim` of the profile `shim`;
 //! PROGRAM prints at once, `/usr/bin/echo` if not given. Needs root.
 
 use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -24,6 +26,7 @@ fn main() -> Outcome<()> {
         .unwrap_or_else(|| "/usr/bin/echo".to_owned());
     std::fs::copy(program, ground.join("layer/program"))?;
     let bench = Bench { shim, ground };
+    write_bundle(&bench.ground)?;
     let times = bench.rounds(rounds);
     std::fs::remove_dir_all(&bench.ground)?;
     report(times?);
@@ -35,36 +38,39 @@ struct Bench {
     ground: std::path::PathBuf,
 }
 
+/// What is measured, in the order of the report.
+const NAMES: [&str; 7] = [
+    "plain",
+    "noon",
+    "noon+limits",
+    "noon, host network",
+    "bwrap",
+    "crun, no cgroups",
+    "runc",
+];
+
+type Times = Vec<(&'static str, Vec<Duration>)>;
+
 impl Bench {
-    fn rounds(&self, rounds: u32) -> Outcome<Vec<(&'static str, Vec<Duration>)>> {
-        let has_bwrap = Command::new("bwrap").arg("--version").output().is_ok();
-        let mut all: Vec<(&str, Vec<Duration>)> = [
-            "plain",
-            "noon",
-            "noon+limits",
-            "noon, host network",
-            "bwrap",
-        ]
-        .map(|name| (name, Vec::new()))
-        .into();
+    fn rounds(&self, rounds: u32) -> Outcome<Times> {
+        let mut all: Times = NAMES.map(|name| (name, Vec::new())).into();
+        let has = ["bwrap", "crun", "runc"]
+            .map(|name| Command::new(name).arg("--version").output().is_ok());
         for round in 0..rounds {
-            all[0].1.push(first_byte(
-                Command::new(self.ground.join("layer/program")).arg("x"),
-            )?);
-            all[1]
-                .1
-                .push(self.ours(round, Net::Isolated, Limits::default())?);
-            let limits = Limits {
-                memory: Some(256 << 20),
-                tasks: Some(100),
-                ..Limits::default()
-            };
-            all[2].1.push(self.ours(round, Net::Isolated, limits)?);
-            all[3]
-                .1
-                .push(self.ours(round, Net::Host, Limits::default())?);
-            if has_bwrap {
-                all[4].1.push(first_byte(&mut bwrap(&self.ground))?);
+            let plain = self.ground.join("layer/program");
+            all[0].1.push(first_byte(Command::new(plain).arg("x"))?);
+            let none = Limits::default();
+            all[1].1.push(self.ours(round, Net::Isolated, none)?);
+            all[2].1.push(self.ours(round, Net::Isolated, limits())?);
+            let none = Limits::default();
+            all[3].1.push(self.ours(round, Net::Host, none)?);
+            let peers = [
+                bwrap(&self.ground),
+                oci(&["crun", "--cgroup-manager=disabled"], &self.ground, round),
+                oci(&["runc"], &self.ground, round),
+            ];
+            for (index, peer) in peers.into_iter().enumerate().filter(|(i, _)| has[*i]) {
+                all[4 + index].1.push(without_v2(peer)?);
             }
         }
         Ok(all)
@@ -109,6 +115,14 @@ impl Bench {
     }
 }
 
+fn limits() -> Limits {
+    Limits {
+        memory: Some(256 << 20),
+        tasks: Some(100),
+        ..Limits::default()
+    }
+}
+
 fn first_byte(command: &mut Command) -> Outcome<Duration> {
     let start = Instant::now();
     let mut child = command
@@ -123,7 +137,7 @@ fn first_byte(command: &mut Command) -> Outcome<Duration> {
     Ok(took)
 }
 
-fn bwrap(ground: &std::path::Path) -> Command {
+fn bwrap(ground: &Path) -> Command {
     let mut command = Command::new("bwrap");
     command.args([
         "--unshare-all",
@@ -157,18 +171,86 @@ fn bwrap(ground: &std::path::Path) -> Command {
     command
 }
 
-fn report(all: Vec<(&'static str, Vec<Duration>)>) {
-    let median = |times: &[Duration]| {
+/// A container of an OCI runtime, from the bundle of [`write_bundle`].
+fn oci(runtime: &[&str], ground: &Path, round: u32) -> Command {
+    let mut command = Command::new(runtime[0]);
+    command.args(&runtime[1..]).arg("--root");
+    command.arg(ground.join("oci")).args(["run", "--bundle"]);
+    command.arg(ground.join("bundle"));
+    command.arg(format!("start-loop-{}-{round}", std::process::id()));
+    command
+}
+
+/// The same on a thread that sees no cgroup2 tree beside a v1 one: crun starts nothing there.
+fn without_v2(mut command: Command) -> Outcome<Duration> {
+    let alone = std::thread::spawn(move || {
+        hide_v2()?;
+        first_byte(&mut command).map_err(|error| std::io::Error::other(error.to_string()))
+    });
+    Ok(alone.join().map_err(|_| "the thread panicked")??)
+}
+
+#[expect(unsafe_code, reason = "a mount namespace is made by system calls")]
+fn hide_v2() -> std::io::Result<()> {
+    let hybrid = c"/sys/fs/cgroup/unified";
+    let private = libc::MS_REC | libc::MS_PRIVATE;
+    // SAFETY: the strings end with a zero, and null stands for what these calls leave out.
+    let done = unsafe {
+        let none = std::ptr::null();
+        libc::unshare(libc::CLONE_NEWNS) == 0
+            && libc::mount(none, c"/".as_ptr(), none, private, std::ptr::null()) == 0
+    };
+    if !done {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: as above. On a machine without that tree there is nothing to hide.
+    unsafe { libc::umount2(hybrid.as_ptr(), libc::MNT_DETACH) };
+    Ok(())
+}
+
+/// The same program, for runtimes that take a bundle: own namespaces, no capability, no limits.
+fn write_bundle(ground: &Path) -> Outcome<()> {
+    let root = ground.join("bundle/rootfs");
+    for dir in ["usr", "app", "proc", "dev"] {
+        std::fs::create_dir_all(root.join(dir))?;
+    }
+    for name in ["bin", "lib", "lib64"] {
+        std::os::unix::fs::symlink(format!("usr/{name}"), root.join(name))?;
+    }
+    let app = ground.join("layer").display().to_string();
+    let config = format!(
+        r#"{{"ociVersion":"1.0.2","root":{{"path":"rootfs"}},"hostname":"web-1",
+        "process":{{"terminal":false,"user":{{"uid":1000,"gid":1000}},"noNewPrivileges":true,
+            "cwd":"/app","args":["/app/program","x"],"env":["PATH=/usr/bin"]}},
+        "mounts":[
+            {{"destination":"/proc","type":"proc","source":"proc"}},
+            {{"destination":"/dev","type":"tmpfs","source":"tmpfs"}},
+            {{"destination":"/usr","type":"bind","source":"/usr","options":["rbind","ro"]}},
+            {{"destination":"/app","type":"bind","source":"{app}","options":["rbind","ro"]}}],
+        "linux":{{"namespaces":[{{"type":"pid"}},{{"type":"network"}},{{"type":"ipc"}},
+            {{"type":"uts"}},{{"type":"mount"}}]}}}}"#
+    );
+    Ok(std::fs::write(ground.join("bundle/config.json"), config)?)
+}
+
+fn report(all: Times) {
+    let sorted = |times: &[Duration]| {
         let mut sorted = times.to_vec();
         sorted.sort();
         sorted
-            .get(sorted.len() / 2)
-            .map_or(0.0, Duration::as_secs_f64)
-            * 1e6
     };
-    let plain = median(&all[0].1);
+    let at = |times: &[Duration], part: f64| {
+        let index = (times.len() as f64 * part) as usize;
+        times[index.min(times.len() - 1)].as_secs_f64() * 1e6
+    };
+    let plain = at(&sorted(&all[0].1), 0.5);
+    println!("{:>20} {:>11} {:>7} {:>11}", "", "median", "ratio", "p99");
     for (name, times) in all.iter().filter(|(_, times)| !times.is_empty()) {
-        let took = median(times);
-        println!("{name:>20} {took:8.0} us {:6.1}x", took / plain);
+        let times = sorted(times);
+        let (median, late) = (at(&times, 0.5), at(&times, 0.99));
+        println!(
+            "{name:>20} {median:8.0} us {:6.1}x {late:8.0} us",
+            median / plain
+        );
     }
 }
