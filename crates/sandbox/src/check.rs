@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path};
 
-use crate::{Error, Spec};
+use crate::{Error, ExecSpec, Spec};
 
 /// Directories of the stack, in which nothing of an app may be mounted.
 const OF_THE_STACK: [&str; 12] = [
@@ -17,49 +17,60 @@ pub(crate) fn spec(spec: &Spec) -> Result<(), Error> {
     complaint.map_or(Ok(()), |complaint| Err(Error::Spec(complaint)))
 }
 
+pub(crate) fn exec(spec: &ExecSpec) -> Result<(), Error> {
+    let complaint = command(&spec.argv, &spec.env).or_else(|| start(&spec.cwd));
+    complaint.map_or(Ok(()), |complaint| Err(Error::Spec(complaint)))
+}
+
 fn words(spec: &Spec) -> Option<String> {
-    let nul = |text: &String| text.contains('\0');
-    if spec.argv.first().is_none_or(String::is_empty) {
-        return Some("there is no command to run".to_owned());
-    }
-    if spec.argv.iter().any(nul) {
-        return Some("an argument holds a NUL character".to_owned());
-    }
-    if let Some((key, _)) = spec.env.iter().find(|(key, value)| nul(key) || nul(value)) {
-        return Some(format!("the variable {key:?} holds a NUL character"));
-    }
-    if let Some((key, _)) = spec
-        .env
-        .iter()
-        .find(|(key, _)| key.is_empty() || key.contains('='))
-    {
-        return Some(format!("{key:?} cannot be the name of a variable"));
-    }
     if spec.uid == 0 {
         return Some("the user id must not be 0, that of root".to_owned());
     }
-    (spec.label.len() > LONGEST_LABEL).then(|| "the label is longer than 32 KiB".to_owned())
+    if spec.label.len() > LONGEST_LABEL {
+        return Some("the label is longer than 32 KiB".to_owned());
+    }
+    command(&spec.argv, &spec.env)
+}
+
+fn command(argv: &[String], env: &[(String, String)]) -> Option<String> {
+    let nul = |text: &String| text.contains('\0');
+    if argv.first().is_none_or(String::is_empty) {
+        return Some("there is no command to run".to_owned());
+    }
+    if argv.iter().any(nul) {
+        return Some("an argument holds a NUL character".to_owned());
+    }
+    if let Some((key, _)) = env.iter().find(|(key, value)| nul(key) || nul(value)) {
+        return Some(format!("the variable {key:?} holds a NUL character"));
+    }
+    let odd = |key: &str| key.is_empty() || key.contains('=');
+    let (key, _) = env.iter().find(|(key, _)| odd(key))?;
+    Some(format!("{key:?} cannot be the name of a variable"))
+}
+
+fn is_plain(path: &Path) -> bool {
+    let mut parts = path.components();
+    parts.next() == Some(Component::RootDir)
+        && parts.all(|part| matches!(part, Component::Normal(_)))
+}
+
+fn start(cwd: &str) -> Option<String> {
+    let path = Path::new(cwd);
+    (!is_plain(path) || path.starts_with("/proc"))
+        .then(|| format!("{cwd:?} cannot be the directory to start in"))
 }
 
 fn places(spec: &Spec) -> Option<String> {
-    let plain = |path: &Path| {
-        let mut parts = path.components();
-        parts.next() == Some(Component::RootDir)
-            && parts.all(|part| matches!(part, Component::Normal(_)))
-    };
-    let cwd = Path::new(&spec.cwd);
-    if !plain(cwd) || cwd.starts_with("/proc") {
-        return Some(format!(
-            "{:?} cannot be the directory to start in",
-            spec.cwd
-        ));
+    if let Some(complaint) = start(&spec.cwd) {
+        return Some(complaint);
     }
     for bind in &spec.mounts {
         let target = &bind.target;
         let reserved = OF_THE_STACK
             .iter()
             .any(|name| target.starts_with(Path::new("/").join(name)));
-        if !plain(target) || reserved || target == Path::new("/") || target == Path::new("/app") {
+        if !is_plain(target) || reserved || target == Path::new("/") || target == Path::new("/app")
+        {
             return Some(format!(
                 "nothing can be mounted at {target:?}; take a path like /cache"
             ));

@@ -36,14 +36,7 @@ pub struct Status {
 impl Shim {
     /// Connects to the shim of `dir`; [`Error::Gone`] when nobody listens there.
     pub fn connect(dir: &Path) -> Result<Self, Error> {
-        let connection = reach(dir).map_err(|source| match source.raw_os_error() {
-            Some(libc::ENOENT | libc::ENOTDIR | libc::ECONNREFUSED) => Error::Gone(dir.to_owned()),
-            _ => Error::Talk {
-                act: "connect",
-                source,
-            },
-        })?;
-        socket::set_patience(connection.as_fd(), PATIENCE);
+        let connection = open(dir)?;
         let mut fds = ask(
             &connection,
             "connect",
@@ -121,6 +114,19 @@ fn missing(act: &'static str) -> Error {
         act,
         source: io::Error::from(io::ErrorKind::InvalidData),
     }
+}
+
+/// A fresh connection to the shim of `dir`, on which nothing takes for ever.
+pub(crate) fn open(dir: &Path) -> Result<OwnedFd, Error> {
+    let connection = reach(dir).map_err(|source| match source.raw_os_error() {
+        Some(libc::ENOENT | libc::ENOTDIR | libc::ECONNREFUSED) => Error::Gone(dir.to_owned()),
+        _ => Error::Talk {
+            act: "connect",
+            source,
+        },
+    })?;
+    socket::set_patience(connection.as_fd(), PATIENCE);
+    Ok(connection)
 }
 
 /// The path goes through the directory's descriptor: it may be longer than a socket's address.

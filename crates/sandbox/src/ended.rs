@@ -18,6 +18,19 @@ pub enum Ended {
 }
 
 impl Ended {
+    /// What a wait status says.
+    pub(crate) fn from_status(status: i32) -> Self {
+        match libc::WIFSIGNALED(status) {
+            true => Self::Signal(libc::WTERMSIG(status)),
+            false => Self::Code(libc::WEXITSTATUS(status)),
+        }
+    }
+
+    /// Whether it looks like the work of SIGKILL, of which the kernel's own is one.
+    pub(crate) fn is_by_kill(self) -> bool {
+        matches!(self, Self::Signal(libc::SIGKILL) | Self::Code(137))
+    }
+
     /// The exit code as a shell would say it: 128 + n for a signal.
     pub fn code(self) -> i32 {
         match self {

@@ -214,7 +214,8 @@ fn address(text: &str) -> io::Result<IpAddr> {
     text.parse().map_err(|_| cut())
 }
 
-fn empty() -> Spec {
+/// A specification that asks for nothing.
+pub(crate) fn empty() -> Spec {
     Spec {
         label: Vec::new(),
         argv: Vec::new(),

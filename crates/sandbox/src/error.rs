@@ -18,6 +18,15 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A command could not be started inside the sandbox, which runs on.
+    #[error("the command could not be started inside the sandbox: {step} failed")]
+    Enter {
+        /// The step, as an act on a place.
+        step: String,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
     /// The specification asks for what cannot be.
     #[error("the sandbox cannot be started: {0}")]
     Spec(String),

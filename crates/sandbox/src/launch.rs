@@ -66,7 +66,7 @@ fn cannot_open(dir: &Path, source: io::Error) -> Error {
     }
 }
 
-fn wire(stdio: Stdio) -> (Wiring, Vec<OwnedFd>) {
+pub(crate) fn wire(stdio: Stdio) -> (Wiring, Vec<OwnedFd>) {
     match stdio {
         Stdio::Piped => (Wiring::Piped, Vec::new()),
         Stdio::Attached {

@@ -4,13 +4,15 @@
 //! launcher behind, takes hold of the directories that the process may see, and forks init into
 //! namespaces of its own; init mounts, the app makes its network, and with no capability, no way
 //! to new privileges and an allow-list of system calls the command begins. From then on the shim
-//! waits: it holds the output pipe and the end, and answers whoever asks at `dir/sock`.
+//! waits: it holds the output pipe and the end, and answers whoever asks at `dir/sock`. With
+//! [`Shim::exec`] it lets a further command in, under the same lock-down.
 //!
 //! Invariants:
 //! - The app survives its launcher; it never survives its shim: init is tied to the shim by the
 //!   kernel, and everything inside to init.
 //! - How a process ended is on disk before anyone is told.
 //! - Uid 0 inside the walls is never uid 0 outside.
+//! - A command that is let in ends with the app, and shows it nothing on the way.
 //! - What the app can write is never opened by a path: its files lie at `/app`, and the platform
 //!   holds descriptors taken before the app lived.
 //! - Nothing is left behind: mounts and namespaces die with their processes, cgroups are removed
@@ -30,6 +32,7 @@ mod codec;
 mod ended;
 mod envelope;
 mod error;
+mod exec;
 mod launch;
 mod netns;
 mod probe;
@@ -47,11 +50,12 @@ mod sys;
 pub use client::{Shim, Status};
 pub use ended::{Ended, read_exit};
 pub use error::Error;
+pub use exec::Exec;
 pub use launch::{clear, launch};
 pub use netns::socket_in;
 pub use probe::{Probe, probe};
 pub use program::ShimProgram;
 pub use pty::{Pty, PtySize, open_pty, resize_pty};
 pub use rootless::{Mode, enter_rootless};
-pub use spec::{AppDir, Bind, Limits, Net, Spec, Stdio, System, Upper};
+pub use spec::{AppDir, Bind, ExecSpec, Limits, Net, Spec, Stdio, System, Upper};
 pub use stack::stack_name;

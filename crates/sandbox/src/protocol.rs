@@ -26,6 +26,8 @@ pub(crate) const NETNS: u8 = 12;
 pub(crate) const SIGNAL: u8 = 13;
 pub(crate) const KILL: u8 = 14;
 pub(crate) const DISMISS: u8 = 15;
+/// Words in a file in memory, then the descriptors of a command; its end is told here too.
+pub(crate) const EXEC: u8 = 16;
 pub(crate) const DONE: u8 = 100;
 pub(crate) const REFUSED: u8 = 101;
 
@@ -136,6 +138,11 @@ pub(crate) fn status(status: &crate::Status) -> Vec<u8> {
         None => fields,
     };
     message(DONE, fields)
+}
+
+/// Tells how a command ended that was let in; read by [`read_status`].
+pub(crate) fn exec_ended(ended: Ended) -> Vec<u8> {
+    message(DONE, Writer::default().text(END, &ended.to_string()))
 }
 
 pub(crate) fn read_status(mut fields: Reader<'_>) -> io::Result<crate::Status> {

@@ -31,6 +31,17 @@ pub struct Spec {
     pub system: System,
 }
 
+/// One command to be run inside the walls of a running process; everything else is as it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecSpec {
+    /// The program and its arguments; a program without a slash is looked up in `PATH` of `env`.
+    pub argv: Vec<String>,
+    /// The whole environment of the command: nothing of the running process is added.
+    pub env: Vec<(String, String)>,
+    /// The directory inside the walls in which the command starts.
+    pub cwd: String,
+}
+
 /// The tree at `/app`: read-only layers with one writable layer on top.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AppDir {
@@ -95,7 +106,8 @@ pub struct System {
 /// What the process reads from and prints to.
 #[derive(Debug)]
 pub enum Stdio {
-    /// Reads nothing; prints into one pipe, held by the shim: see [`crate::Shim::output`].
+    /// Reads nothing; prints into one pipe, held by the shim: see [`crate::Shim::output`]. Not for
+    /// [`crate::Shim::exec`].
     Piped,
     /// The given descriptors. A file among them would show its path on the host: give pipes or sockets.
     Attached {

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use noon_sandbox::{
-    AppDir, Bind, Ended, Limits, Mode, Net, Shim, ShimProgram, Spec, Stdio, System, Upper,
-    enter_rootless, launch, socket_in,
+    AppDir, Bind, Ended, ExecSpec, Limits, Mode, Net, Shim, ShimProgram, Spec, Stdio, System,
+    Upper, enter_rootless, launch, socket_in,
 };
 
 const LONELY_UID: u32 = 54_321;
@@ -118,6 +118,7 @@ fn as_user(dir: &Path) {
     bench.layers();
     bench.network();
     bench.limits();
+    bench.exec();
 }
 
 struct Bench {
@@ -284,6 +285,64 @@ impl Bench {
         }
         assert_eq!(shim.status().unwrap().ended, Some(Ended::Signal(15)));
         shim.dismiss().unwrap();
+    }
+
+    fn exec(&self) {
+        use std::io::Write;
+        let dir = tempfile::tempdir_in(&self.dir).unwrap().keep();
+        let script =
+            "echo one > file; readlink /proc/self/ns/* > /tmp/ns; echo up; exec sleep 1000";
+        let mut shim = launch(&self.shim, &dir, &shell(script), Stdio::Piped).unwrap();
+        let mut output = std::fs::File::from(shim.output().unwrap());
+        let mut up = [0; 3];
+        output.read_exact(&mut up).unwrap();
+        let table = [
+            ("sees the files", "cat file; id -un", "one\napp"),
+            (
+                "is in the same namespaces",
+                "readlink /proc/self/ns/* | diff - /tmp/ns && echo same",
+                "same",
+            ),
+            (
+                "has no privileges",
+                "grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status | tr -d '\\t'",
+                "CapEff:0000000000000000\nCapBnd:0000000000000000\nNoNewPrivs:1\nSeccomp:2",
+            ),
+            (
+                "kills init",
+                "(kill -9 1; kill -STOP 1) 2>/dev/null; echo alive",
+                "alive",
+            ),
+            (
+                "reads init",
+                "for f in environ mem maps root/x exe ns/mnt; do cat /proc/1/$f 2>/dev/null; done; echo denied",
+                "denied",
+            ),
+            ("reads what it is given", "tr a-z A-Z", "SHOUT"),
+        ];
+        for (name, script, expected) in table {
+            let (stdin, mut input) = std::io::pipe().unwrap();
+            let (mut output, stdout) = std::io::pipe().unwrap();
+            let spec = ExecSpec {
+                argv: vec!["/bin/bash".into(), "-c".into(), script.into()],
+                env: vec![("PATH".into(), "/usr/bin:/bin".into())],
+                cwd: "/app".into(),
+            };
+            let stdio = Stdio::Attached {
+                stdin: stdin.into(),
+                stderr: stdout.try_clone().unwrap().into(),
+                stdout: stdout.into(),
+            };
+            let exec = Shim::exec(&dir, &spec, stdio);
+            let exec = exec.unwrap_or_else(|error| panic!("{name}: {}", story(&error)));
+            input.write_all(b"shout").unwrap();
+            drop(input);
+            let mut text = String::new();
+            output.read_to_string(&mut text).unwrap();
+            assert_eq!(text.trim_end(), expected, "{name}");
+            assert_eq!(exec.wait().unwrap(), Ended::Code(0), "{name}");
+        }
+        shim.kill().unwrap();
     }
 
     fn limits(&self) {

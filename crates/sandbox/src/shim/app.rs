@@ -48,19 +48,33 @@ impl App<'_> {
         }
         process::set_hostname(&spec.hostname).at_place("setting the host name", &spec.hostname)?;
         socket::send(init.as_fd(), &[1], &[], 0).at("telling init")?;
-        self.limits(&spec.limits);
+        let program = self.lock_down()?;
+        // Init mounts until now; it is also out of reach from here on.
+        let (told, _) = socket::receive(init.as_fd(), &mut [0], 0).at("waiting for init")?;
+        if told == 0 {
+            process::leave(127);
+        }
+        self.begin(&program)
+    }
+
+    /// Gives up for good all that an app does not have, but its user and capabilities.
+    pub(super) fn lock_down(&self) -> Outcome<Program> {
+        self.limits(&self.envelope.spec.limits);
         self.wire().at("connecting standard input and output")?;
         let program = Program::new(self.envelope).at("reading the command")?;
         process::drop_bounding_set();
         process::control(libc::PR_SET_SECUREBITS, SECURE_BITS).at("locking privileges")?;
         process::control(libc::PR_SET_NO_NEW_PRIVS, 1).at("refusing privileges")?;
         self.filter.load().at("loading the system call filter")?;
-        // Init mounts until now; it is also out of reach from here on.
-        let (told, _) = socket::receive(init.as_fd(), &mut [0], 0).at("waiting for init")?;
-        if told == 0 {
-            process::leave(127);
-        }
+        Ok(program)
+    }
+
+    /// Becomes the app's user, and the program.
+    pub(super) fn begin(&self, program: &Program) -> Outcome<()> {
+        let spec = &self.envelope.spec;
         process::become_user(spec.uid).at("becoming the app's user")?;
+        // A change of user may open it to that user; it still has more than the app, until now.
+        process::control(libc::PR_SET_DUMPABLE, 0).at("hiding")?;
         process::keep_capabilities(0).at("dropping capabilities")?;
         process::change_path(&spec.cwd).at_place("starting in", &spec.cwd)?;
         process::reset_signals();
@@ -91,7 +105,7 @@ impl App<'_> {
 }
 
 /// A program with its arguments and environment, as the kernel takes them.
-struct Program {
+pub(super) struct Program {
     paths: Vec<CString>,
     arguments: Vec<CString>,
     environment: Vec<CString>,

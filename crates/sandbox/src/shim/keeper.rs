@@ -4,7 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use super::memory;
+use super::entrance::Terms;
+use super::visitors::Visitors;
+use super::{memory, start};
 use crate::cgroup::Cgroup;
 use crate::ended::EXIT_FILE;
 use crate::sys::{file, process, socket};
@@ -19,6 +21,8 @@ const MOST_CLIENTS: usize = 64;
 
 /// A started process and all that belongs to it.
 pub(super) struct Process {
+    /// What holds for everything inside.
+    pub(super) terms: Terms,
     pub(super) label: Vec<u8>,
     pub(super) init: i32,
     pub(super) pidfd: OwnedFd,
@@ -38,6 +42,13 @@ pub(super) struct Process {
     pub(super) memory: Option<u64>,
 }
 
+impl Process {
+    /// To the kernel a process inside is no dearer than others, as far as the shim may say so.
+    pub(super) fn level_score(&self, pid: i32) {
+        start::level_score(&self.proc, pid);
+    }
+}
+
 /// The shim at work.
 pub(super) struct Keeper {
     process: Process,
@@ -50,6 +61,7 @@ pub(super) struct Keeper {
     starved: bool,
     dismissed: bool,
     clients: Vec<OwnedFd>,
+    visitors: Visitors,
 }
 
 /// An answer: words and descriptors.
@@ -66,6 +78,7 @@ impl Keeper {
             starved: false,
             dismissed: false,
             clients: Vec::new(),
+            visitors: Visitors::default(),
         }
     }
 
@@ -108,9 +121,12 @@ impl Keeper {
         if self.ended.is_some() {
             set[1].fd = -1;
         }
-        let looks_again = self.ended.is_some() || self.process.memory.is_some();
+        let clients = set.len();
+        set.extend(self.visitors.poll_entries());
+        let looks_again =
+            self.ended.is_some() || self.process.memory.is_some() || self.visitors.is_timed();
         socket::poll(&mut set, if looks_again { LOOK_MS } else { -1 })?;
-        let asking: Vec<RawFd> = set[2..]
+        let asking: Vec<RawFd> = set[2..clients]
             .iter()
             .filter(|entry| entry.revents != 0)
             .map(|entry| entry.fd)
@@ -118,6 +134,7 @@ impl Keeper {
         if set[1].revents != 0 {
             self.end();
         }
+        self.visitors.tend(&set[clients..], &self.process.cgroup);
         for fd in asking {
             self.hear(fd);
         }
@@ -155,13 +172,10 @@ impl Keeper {
     }
 
     fn judge(&self, status: i32) -> Ended {
-        let ended = match libc::WIFSIGNALED(status) {
-            true => Ended::Signal(libc::WTERMSIG(status)),
-            false => Ended::Code(libc::WEXITSTATUS(status)),
-        };
-        let by_kill = matches!(ended, Ended::Signal(libc::SIGKILL) | Ended::Code(137));
-        let by_kernel = !self.killed && self.process.cgroup.out_of_memory_kills() > 0;
-        match by_kill && (by_kernel || self.starved) {
+        let ended = Ended::from_status(status);
+        let kills = self.process.cgroup.out_of_memory_kills();
+        let by_kernel = !self.killed && kills > self.visitors.starved();
+        match ended.is_by_kill() && (by_kernel || self.starved) {
             true => Ended::OutOfMemory,
             false => ended,
         }
@@ -199,16 +213,29 @@ impl Keeper {
         let client = self.clients.swap_remove(index);
         let mut request = [0; 256];
         let heard = socket::receive(client.as_fd(), &mut request, libc::MSG_DONTWAIT);
-        let Ok((length @ 1.., _)) = heard else { return };
-        let (words, fds) = self.answer(&request[..length]).unwrap_or_else(|error| {
-            (
-                protocol::refusal(&error.to_string(), error.raw_os_error()),
-                Vec::new(),
-            )
-        });
+        let Ok((length @ 1.., given)) = heard else {
+            return;
+        };
+        if request[0] == protocol::EXEC {
+            return self.let_in(client, given);
+        }
+        let (words, fds) = self
+            .answer(&request[..length])
+            .unwrap_or_else(|error| (refusal(&error), Vec::new()));
         let fds: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
         if socket::send(client.as_fd(), &words, &fds, libc::MSG_DONTWAIT).is_ok() {
             self.clients.push(client);
+        }
+    }
+
+    /// From then on the connection is the command's own.
+    fn let_in(&mut self, client: OwnedFd, given: Vec<OwnedFd>) {
+        let done = match self.ended {
+            Some(_) => Err(io::Error::other("the process has ended")),
+            None => self.visitors.let_in(&self.process, &client, given),
+        };
+        if let Err(error) = done {
+            let _ = socket::send(client.as_fd(), &refusal(&error), &[], libc::MSG_DONTWAIT);
         }
     }
 
@@ -292,6 +319,10 @@ impl Keeper {
             libc::SIGKILL,
         ))
     }
+}
+
+fn refusal(error: &io::Error) -> Vec<u8> {
+    protocol::refusal(&error.to_string(), error.raw_os_error())
 }
 
 fn gone_is_fine(done: io::Result<()>) -> io::Result<()> {

@@ -6,6 +6,7 @@
 //! dies, and with init everything inside.
 
 mod app;
+mod entrance;
 mod failure;
 mod ground;
 mod init;
@@ -16,6 +17,7 @@ mod sources;
 mod start;
 mod template;
 mod tree;
+mod visitors;
 
 use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};

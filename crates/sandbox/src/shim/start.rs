@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::app::App;
+use super::entrance::Terms;
 use super::failure::{At, Failure, Outcome};
 use super::ground::{Given, Ground, prepare};
 use super::init::Init;
@@ -67,7 +68,16 @@ fn start(envelope: &mut Envelope, given: Given) -> Outcome<Keeper> {
         let _ = file::unlink_at(directory, protocol::SOCKET, 0);
     })?;
     let memory = envelope.spec.limits.memory;
+    let terms = Terms {
+        uid: envelope.spec.uid,
+        limits: envelope.spec.limits,
+        network: envelope.spec.network,
+        nested: envelope.nested,
+        bound_tasks: !ground.cgroup.limits_tasks(),
+        in_group: inside.in_group,
+    };
     Ok(Keeper::new(Process {
+        terms,
         memory: memory.filter(|_| !ground.cgroup.limits_memory()),
         label: std::mem::take(&mut envelope.spec.label),
         init: inside.pid,
@@ -90,6 +100,8 @@ struct Inside {
     exit: OwnedFd,
     tie: OwnedFd,
     listener: OwnedFd,
+    /// Whether init was born into the v2 group.
+    in_group: bool,
 }
 
 fn fork(envelope: &Envelope, given: &Given, ground: &Ground) -> Outcome<Inside> {
@@ -104,8 +116,12 @@ fn fork(envelope: &Envelope, given: &Given, ground: &Ground) -> Outcome<Inside> 
         kinds |= libc::CLONE_NEWUSER;
     }
     // A group that may be made but not entered leaves the process without its limits.
-    let forked = process::fork_into(kinds, ground.cgroup.birthplace())
-        .or_else(|_| process::fork_into(kinds, None));
+    let birthplace = ground.cgroup.birthplace();
+    let mut in_group = birthplace.is_some();
+    let forked = process::fork_into(kinds, birthplace).or_else(|_| {
+        in_group = false;
+        process::fork_into(kinds, None)
+    });
     let (pid, pidfd) = match forked.at("making the namespaces")? {
         Forked::Parent(pid, pidfd) => (pid, pidfd),
         Forked::Child => {
@@ -125,7 +141,7 @@ fn fork(envelope: &Envelope, given: &Given, ground: &Ground) -> Outcome<Inside> 
     };
     drop((go, tell_ready, tell_exit));
     map_user(envelope, ground, pid)
-        .inspect(|()| level_score(ground, pid))
+        .inspect(|()| level_score(&ground.proc, pid))
         .and_then(|()| file::write_all(tie.as_fd(), &[1]).at("starting init"))
         // While init is at work, since a new name on a disk takes its time.
         .and_then(|()| listen(given))
@@ -137,6 +153,7 @@ fn fork(envelope: &Envelope, given: &Given, ground: &Ground) -> Outcome<Inside> 
             exit,
             tie,
             listener,
+            in_group,
         })
 }
 
@@ -197,10 +214,10 @@ fn map_user(envelope: &Envelope, ground: &Ground, pid: i32) -> Outcome<()> {
 }
 
 /// The platform may be dearer to the kernel than others; its apps are not, as far as it may say so.
-fn level_score(ground: &Ground, pid: i32) {
-    let own = file::read_knob(ground.proc.as_fd(), "self/oom_score_adj").unwrap_or_default();
+pub(super) fn level_score(proc: &OwnedFd, pid: i32) {
+    let own = file::read_knob(proc.as_fd(), "self/oom_score_adj").unwrap_or_default();
     if own.trim() != "0" {
-        let _ = file::write_knob(ground.proc.as_fd(), &format!("{pid}/oom_score_adj"), "0");
+        let _ = file::write_knob(proc.as_fd(), &format!("{pid}/oom_score_adj"), "0");
     }
 }
 

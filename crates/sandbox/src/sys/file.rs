@@ -203,6 +203,20 @@ pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((fresh(ends[0].into())?, fresh(ends[1].into())?))
 }
 
+/// A file in memory that holds `bytes`, to be read from its beginning.
+pub(crate) fn in_memory(name: &std::ffi::CStr, bytes: &[u8]) -> io::Result<OwnedFd> {
+    let make = |flags: u32| {
+        // SAFETY: the name is a C string.
+        fresh(unsafe { libc::memfd_create(name.as_ptr(), flags | libc::MFD_CLOEXEC) }.into())
+    };
+    // A kernel may insist on being told that this is no program; an older one does not know how.
+    let file = make(libc::MFD_NOEXEC_SEAL).or_else(|_| make(0))?;
+    write_all(as_fd(&file), bytes)?;
+    // SAFETY: lseek takes numbers.
+    check(unsafe { libc::lseek(file.as_raw_fd(), 0, libc::SEEK_SET) })?;
+    Ok(file)
+}
+
 /// Asks for a pipe of `bytes`; the kernel may refuse, which does no harm.
 pub(crate) fn widen_pipe(fd: BorrowedFd<'_>, bytes: i32) {
     // SAFETY: F_SETPIPE_SZ takes a number.

@@ -112,6 +112,12 @@ pub(crate) fn signal(child: i32, signal: i32) -> io::Result<()> {
     check(unsafe { libc::kill(child, signal) }.into()).map(drop)
 }
 
+/// Sends a signal to the process group that a child of this process leads.
+pub(crate) fn signal_group(child: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: kill takes numbers.
+    check(unsafe { libc::kill(-child, signal) }.into()).map(drop)
+}
+
 /// Sends a signal to every process that this one can see, but itself.
 pub(crate) fn signal_all(signal: i32) {
     // SAFETY: kill takes numbers. Only pid 1 of a namespace calls this.
@@ -197,6 +203,20 @@ pub(crate) fn duplicate_above(fd: BorrowedFd<'_>, least: RawFd) -> io::Result<Ow
 pub(crate) fn close_range(first: RawFd, last: u32) {
     // SAFETY: callers own what they close, or are about to exec or loop without it.
     unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+}
+
+/// Closes all descriptors from 3 on but these.
+pub(crate) fn close_all_but(kept: &[RawFd]) {
+    let mut kept = kept.to_vec();
+    kept.sort_unstable();
+    let mut next = 3;
+    for fd in kept.into_iter().filter(|fd| *fd >= 3) {
+        if fd > next {
+            close_range(next, fd as u32 - 1);
+        }
+        next = fd + 1;
+    }
+    close_range(next, u32::MAX);
 }
 
 /// How this libc numbers resources.

@@ -1,6 +1,7 @@
 //! The walls around one process, tried from inside and from outside.
 
 mod common;
+mod exec;
 mod life;
 mod limits;
 mod walls;
