@@ -19,6 +19,7 @@ mod failure;
 mod formation;
 mod list;
 mod logs;
+mod network;
 mod noon;
 mod releases;
 mod sign;
@@ -120,6 +121,10 @@ fn beyond() -> Router<House> {
     Router::new()
         .route("/server", get(noon::server))
         .route("/apps/{app}/processes", get(noon::processes))
+        .route(
+            "/apps/{app}/network",
+            get(network::show).patch(network::change),
+        )
         .route("/apps/{app}/releases/verify", get(noon::verify))
         .route("/apps/{app}/releases/{release}/outcome", get(noon::outcome))
         .route("/logs/{session}", get(logs::stream))

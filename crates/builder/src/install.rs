@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use noon_domain::{BuildFailure, LayerId, LayerKind, Mount, Network};
+use noon_domain::{BuildFailure, LayerId, LayerKind, Mount};
 
 use crate::build::{Build, REVISION};
 use crate::cache::Key;
@@ -42,7 +42,7 @@ impl Build<'_> {
             layers: base.iter().map(|held| held.layer.id).collect(),
             upper: Some(upper.clone()),
             mounts,
-            network: Network::Egress,
+            network: self.builder.settings.network,
         };
         let exit = self.run(step).await?;
         self.expect_success(exit, install.tool.name(), STEP)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use noon_domain::StackName;
+use noon_domain::{Network, StackName};
 
 /// Where builds keep things, and what they may use. All directories are on one file system.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Settings {
     pub stack: StackName,
     /// What one build may use.
     pub limits: BuildLimits,
+    /// What the steps reach that fetch dependencies and tools. All others reach nothing.
+    pub network: Network,
     /// How long a layer that a build has just used is spared by `collect`, so that its slug can
     /// be recorded before anyone takes it for garbage.
     pub grace: Duration,

@@ -90,7 +90,7 @@ impl Steps<'_> {
             },
             command: format!("{PRELUDE}; {}", step.script),
             env: env(&self.settings.build_env),
-            network: step.network,
+            reach: step.network.into(),
             limits,
         }
     }

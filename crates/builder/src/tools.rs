@@ -45,7 +45,7 @@ impl Build<'_> {
                 target: PathBuf::from("/tools"),
                 writable: true,
             }],
-            network: Network::Egress,
+            network: self.builder.settings.network,
         };
         let exit = self.run(step).await?;
         self.expect_success(exit, "fetching uv", "fetch uv")?;

@@ -1,6 +1,6 @@
 //! Apps: create, list, rename, destroy.
 
-use noon_domain::{App, AppName, CustomDomain, Hostname, Principal, Slug};
+use noon_domain::{App, AppName, CustomDomain, Hostname, Network, Principal, Slug};
 use noon_store::NewApp;
 
 use crate::{Control, Error, Kind, Operate, Own, Permit, View, intent};
@@ -120,7 +120,12 @@ impl Control {
         let app = permit.app();
         let _pushes = self.pushes.take(app.id).await;
         let _releases = self.releases.take(app.id).await;
-        let nothing = intent(app, None, &noon_domain::Formation::default(), &[]);
+        let nothing = intent(
+            (app, Network::None.into()),
+            None,
+            &noon_domain::Formation::default(),
+            &[],
+        );
         self.engine.converge(&nothing).await?;
         self.stop_oneoffs(app.id).await?;
         self.store.destroy_app(app.id).await?;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use noon_domain::{
-    App, Formation, Intent, Place, ProcessFilter, ProcessName, ProcessTypes, Runnable, Timestamp,
+    App, Formation, Intent, Place, ProcessFilter, ProcessName, ProcessTypes, Reach, Runnable,
+    Timestamp,
 };
 
 /// The order to restart: whatever of the filter started before the time.
@@ -11,7 +12,7 @@ pub type Restart = (ProcessFilter, Timestamp);
 
 /// The intent of an app: each place of the formation that the release has a command for, once.
 pub fn intent(
-    app: &App,
+    (app, reach): (&App, Reach),
     release: Option<Arc<Runnable>>,
     formation: &Formation,
     restarts: &[Restart],
@@ -25,6 +26,7 @@ pub fn intent(
         app_name: app.name.clone(),
         slot: app.slot,
         release,
+        reach,
         places,
     }
 }
@@ -64,7 +66,9 @@ fn not_before(name: &ProcessName, restarts: &[Restart]) -> Timestamp {
 mod tests {
     use std::collections::BTreeMap;
 
-    use noon_domain::{AppId, Quantity, ReleaseId, Slug, SlugId, StackName, UserId, Version};
+    use noon_domain::{
+        AppId, Network, Quantity, ReleaseId, Slug, SlugId, StackName, UserId, Version,
+    };
 
     use super::*;
 
@@ -76,6 +80,7 @@ mod tests {
             stack: StackName::new("debian-12"),
             slot: 1,
             maintenance: false,
+            network: None,
             created_at: Timestamp::default(),
             updated_at: Timestamp::default(),
             released_at: None,
@@ -113,16 +118,26 @@ mod tests {
     fn each_place_stands_once_and_only_with_a_command() {
         let formation = formation(&[("web", 2), ("gone", 3), ("worker", 0), ("release", 1)]);
         let runnable = runnable("web: a\nworker: b\nrelease: c");
-        let intent = intent(&app(), Some(runnable), &formation, &[]);
+        let intent = intent(
+            (&app(), Network::Nat.into()),
+            Some(runnable),
+            &formation,
+            &[],
+        );
         assert_eq!(names(&intent), ["web.1", "web.2"]);
     }
 
     #[test]
     fn an_app_without_a_release_has_no_places() {
         assert!(
-            intent(&app(), None, &formation(&[("web", 2)]), &[])
-                .places
-                .is_empty()
+            intent(
+                (&app(), Network::Nat.into()),
+                None,
+                &formation(&[("web", 2)]),
+                &[]
+            )
+            .places
+            .is_empty()
         );
     }
 
@@ -136,7 +151,7 @@ mod tests {
         ];
         let formation = formation(&[("web", 2), ("worker", 1)]);
         let intent = intent(
-            &app(),
+            (&app(), Network::Nat.into()),
             Some(runnable("web: a\nworker: b")),
             &formation,
             &restarts,

@@ -17,6 +17,7 @@ mod error;
 mod garbage;
 mod identity;
 mod intent;
+mod network;
 mod oneoff;
 mod permit;
 mod platform;
@@ -31,7 +32,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use noon_builder::Builder;
-use noon_domain::{AppId, BoxFuture, Engine, PlatformSink, RouteTable, StackName};
+use noon_domain::{AppId, BoxFuture, Engine, NetworkPolicy, PlatformSink, RouteTable, StackName};
 use noon_store::Store;
 use tokio::sync::mpsc;
 
@@ -39,6 +40,7 @@ pub use apps::AppInfo;
 pub use deploy::{Deployed, PushTurn};
 pub use error::{Error, Kind};
 pub use intent::{Restart, intent};
+pub use network::NetworkInfo;
 pub use noon_store::PhaseOutput;
 pub use oneoff::{Attachment, Claim, RunOrder};
 pub use permit::{Deploy, Operate, Own, Permit, View};
@@ -61,6 +63,8 @@ pub struct Settings {
     pub port: u16,
     /// The stack of new apps.
     pub stack: StackName,
+    /// How far apps may reach.
+    pub networks: NetworkPolicy,
 }
 
 /// What control is handed by whoever wires the house.

@@ -162,6 +162,7 @@ impl Control {
         };
         let name = self.free_name(app).await?;
         let mut spec = oneoff_spec((app, &runnable), name, &command);
+        spec.reach = self.reach(app).await?;
         for (key, value) in env {
             spec.env.entry(key).or_insert(Secret::new(value));
         }

@@ -110,7 +110,7 @@ impl Control {
         let formation = formation.carried_to(&runnable.slug.process_types);
         let restarts = self.store.not_before(rollout.app.id).await?;
         let intent = intent(
-            &rollout.app,
+            (&rollout.app, self.reach(&rollout.app).await?),
             Some(Arc::new(runnable)),
             &formation,
             &restarts,
@@ -175,7 +175,8 @@ impl Control {
         self.store
             .put_phase_output(rollout.release.id, "", None)
             .await?;
-        let spec = oneoff_spec((&rollout.app, runnable), name.clone(), command);
+        let mut spec = oneoff_spec((&rollout.app, runnable), name.clone(), command);
+        spec.reach = self.reach(&rollout.app).await?;
         let (sender, mut lines) = tokio::sync::mpsc::unbounded_channel();
         let exit = self.engine.run(spec, Io::Capture(line_by_line(sender)));
         let mut kept = String::new();
@@ -219,7 +220,7 @@ pub fn oneoff_spec(
         },
         command: command.to_owned(),
         env: runnable.env.clone(),
-        network: Network::Egress,
+        reach: Network::None.into(),
         limits: Limits {
             time: Some(PHASE_LIMIT),
             ..Limits::default()
@@ -302,8 +303,9 @@ impl Control {
         let runnable = self.runnable(&release, &config).await?.map(Arc::new);
         let formation = self.store.formation(app.id).await?;
         let restarts = self.store.not_before(app.id).await?;
+        let reach = self.reach(&app).await?;
         self.engine
-            .converge(&intent(&app, runnable, &formation, &restarts))
+            .converge(&intent((&app, reach), runnable, &formation, &restarts))
             .await?;
         Ok(())
     }

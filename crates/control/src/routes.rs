@@ -88,6 +88,7 @@ mod tests {
             stack: StackName::new("debian-12"),
             slot: 1,
             maintenance: false,
+            network: None,
             created_at: Timestamp::default(),
             updated_at: Timestamp::default(),
             released_at: None,

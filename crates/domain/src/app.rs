@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{AppId, StackName, Timestamp, UserId};
+use crate::{AppId, Network, StackName, Timestamp, UserId};
 
 /// An app: one deploy of one codebase, with its own config, releases and logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct App {
     pub slot: u32,
     /// Whether the router answers for it with the maintenance page.
     pub maintenance: bool,
+    /// What its processes may reach, where that was chosen for it.
+    pub network: Option<Network>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When anything of it last changed.

@@ -8,8 +8,8 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use crate::{
-    AppId, AppName, LayerId, Process, ProcessId, ProcessName, ProcessType, ReleaseId, Secret, Slug,
-    Timestamp, Version,
+    AppId, AppName, LayerId, Process, ProcessId, ProcessName, ProcessType, Reach, ReleaseId,
+    Secret, Slug, Timestamp, Version,
 };
 
 /// A future that a trait object can return.
@@ -69,6 +69,8 @@ pub struct Intent {
     pub slot: u32,
     /// What to run; `None` runs nothing.
     pub release: Option<Arc<Runnable>>,
+    /// What its processes reach; one that does not is to be replaced.
+    pub reach: Reach,
     /// The places to fill, each once.
     pub places: Vec<Place>,
 }
@@ -142,8 +144,8 @@ pub struct ProcessSpec {
     pub command: String,
     /// Its whole environment but what the engine adds (`PATH`, `HOME`, `DYNO`, `PORT`).
     pub env: BTreeMap<String, Secret<String>>,
-    /// What it may reach.
-    pub network: Network,
+    /// What it reaches.
+    pub reach: Reach,
     /// What it may use.
     pub limits: Limits,
 }
@@ -169,16 +171,6 @@ pub struct Mount {
     pub target: PathBuf,
     /// Whether it can be written.
     pub writable: bool,
-}
-
-/// What a process may reach.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Network {
-    /// Nothing but itself.
-    None,
-    /// The world outside, not this machine's own services and not other apps. An engine that
-    /// cannot offer it here starts the process without, and says so once.
-    Egress,
 }
 
 /// What a process may use.

@@ -15,6 +15,7 @@ mod engine;
 mod formation;
 mod ids;
 mod log;
+mod network;
 mod process;
 mod procfile;
 mod release;
@@ -29,12 +30,13 @@ pub use app::{App, AppName, AppNameError};
 pub use build::{Build, BuildFailure, BuildStatus, Commit, CommitError, SourceTree};
 pub use config::{ConfigChange, ConfigError, ConfigKey, ConfigVars, MAX_CONFIG_BYTES};
 pub use engine::{
-    BoxFuture, Engine, EngineError, Exit, Files, Input, Intent, Io, Limits, Mount, Network,
-    OutputFn, Place, ProcessFilter, ProcessSpec, Runnable, Stream, WindowSize,
+    BoxFuture, Engine, EngineError, Exit, Files, Input, Intent, Io, Limits, Mount, OutputFn, Place,
+    ProcessFilter, ProcessSpec, Runnable, Stream, WindowSize,
 };
 pub use formation::{Formation, FormationError, MAX_QUANTITY, Quantity, ScaleChange};
 pub use ids::{AppId, BuildId, DomainId, ProcessId, ReleaseId, TokenId, UserId};
 pub use log::{LogLine, LogSource, PlatformSink};
+pub use network::{Network, NetworkError, NetworkPolicy, Reach};
 pub use process::{
     Address, Endpoint, Process, ProcessName, ProcessNameError, ProcessState, ProcessType,
     ProcessTypeError,

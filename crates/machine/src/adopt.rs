@@ -152,6 +152,7 @@ fn identity(label: &Label) -> Identity {
         role: label.role,
         release: label.release,
         command: label.command.clone(),
+        reach: label.reach.clone(),
         not_before: Timestamp::default(),
     }
 }

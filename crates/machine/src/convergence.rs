@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use noon_domain::{EngineError, Intent, Limits, Network, Place, ProcessId, ProcessState, Runnable};
+use noon_domain::{EngineError, Intent, Limits, Place, ProcessId, ProcessState, Reach, Runnable};
 use tokio::task::JoinSet;
 
 use crate::keeper::{Charge, Keeper};
@@ -84,10 +84,13 @@ impl<'a> Convergence<'a> {
         let Some(release) = &self.intent.release else {
             return;
         };
-        let recipe = Arc::new(self.machine.recipe_of(release));
+        let recipe = Arc::new(self.machine.recipe_of(release, &self.intent.reach));
         for post in self.room.posts() {
             let same_release = |(id, _)| id == Some(release.id);
-            if post.identity.release.is_some_and(same_release) {
+            // What is to be replaced for what it reaches is left as it was until then.
+            let reach = post.identity.reach.as_ref();
+            let same_reach = reach.is_none_or(|reach| *reach == self.intent.reach);
+            if post.identity.release.is_some_and(same_release) && same_reach {
                 post.order(Order::Equip(recipe.clone()));
             }
         }
@@ -105,6 +108,7 @@ impl<'a> Convergence<'a> {
             role: Role::Formation,
             release: Some((Some(release.id), release.version)),
             command: place.command.clone(),
+            reach: Some(self.intent.reach.clone()),
             not_before: place.not_before,
         };
         let view = View::new(
@@ -119,7 +123,9 @@ impl<'a> Convergence<'a> {
             rooms: Arc::downgrade(&self.machine.rooms),
             identity,
             desk,
-            recipe: Some(Arc::new(self.machine.recipe_of(release))),
+            recipe: Some(Arc::new(
+                self.machine.recipe_of(release, &self.intent.reach),
+            )),
             stdio: None,
         };
         Keeper::start(charge, kind_of(place));
@@ -228,7 +234,7 @@ fn kind_of(place: &Place) -> Kind {
 }
 
 impl Machine {
-    pub(crate) fn recipe_of(&self, release: &Runnable) -> Recipe {
+    pub(crate) fn recipe_of(&self, release: &Runnable, reach: &Reach) -> Recipe {
         let layers = release
             .slug
             .layers
@@ -240,7 +246,7 @@ impl Machine {
             mounts: Vec::new(),
             env: release.env.clone(),
             commit: Some(release.slug.commit.to_string()),
-            network: Network::Egress,
+            reach: reach.clone(),
             limits: Limits::default(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use noon_domain::{AppId, AppName, ProcessId, ProcessName, ReleaseId, Timestamp, Version};
+use noon_domain::{AppId, AppName, ProcessId, ProcessName, Reach, ReleaseId, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -45,6 +45,8 @@ pub struct Label {
     pub on_host: bool,
     /// Its number on the way out to the world, if it has one.
     pub egress: Option<u32>,
+    /// What it reaches; an older noon did not write that down.
+    pub reach: Option<Reach>,
     /// A directory of work that ends with it.
     pub scratch: Option<PathBuf>,
 }
@@ -64,6 +66,10 @@ struct Written {
     port: u16,
     on_host: bool,
     egress: Option<u32>,
+    #[serde(default)]
+    network: Option<String>,
+    #[serde(default)]
+    links: Vec<String>,
     scratch: Option<PathBuf>,
 }
 
@@ -86,6 +92,8 @@ impl Label {
             port: self.port,
             on_host: self.on_host,
             egress: self.egress,
+            network: self.reach.as_ref().map(|reach| reach.network.to_string()),
+            links: self.reach.iter().flat_map(links).collect(),
             scratch: self.scratch.clone(),
         };
         serde_json::to_vec(&written).expect("a label is plain data with text for keys")
@@ -105,6 +113,7 @@ impl Label {
             let id = written.release_id.map(ReleaseId::from_uuid);
             (id, Version::new(version))
         });
+        let reach = reach(&written).map_err(bad)?;
         Ok(Self {
             process: ProcessId::from_uuid(written.process),
             app: AppId::from_uuid(written.app),
@@ -123,13 +132,31 @@ impl Label {
             port: written.port,
             on_host: written.on_host,
             egress: written.egress,
+            reach,
             scratch: written.scratch,
         })
     }
 }
 
+fn links(reach: &Reach) -> impl Iterator<Item = String> {
+    reach.links.iter().map(ToString::to_string)
+}
+
+fn reach(written: &Written) -> Result<Option<Reach>, String> {
+    let Some(network) = &written.network else {
+        return Ok(None);
+    };
+    let link = |link: &String| link.parse().map_err(|_| link.clone());
+    Ok(Some(Reach {
+        network: network.parse().map_err(|_| network.clone())?,
+        links: written.links.iter().map(link).collect::<Result<_, _>>()?,
+    }))
+}
+
 #[cfg(test)]
 mod tests {
+    use noon_domain::Network;
+
     use super::*;
 
     #[test]
@@ -146,9 +173,24 @@ mod tests {
             port: 5000,
             on_host: false,
             egress: Some(7),
+            reach: Some(Reach {
+                network: Network::Nat,
+                links: vec!["a.internal".parse().unwrap()],
+            }),
             scratch: Some("/tmp/x".into()),
         };
         assert_eq!(Label::from_bytes(&label.to_bytes()).unwrap(), label);
+    }
+
+    #[test]
+    fn a_label_of_an_older_noon_says_nothing_of_what_is_reached() {
+        let id = Uuid::new_v4();
+        let older = format!(
+            r#"{{"version":1,"process":"{id}","app":"{id}","app_name":"demo","name":"web.1",
+            "role":"formation","release_id":null,"release_version":1,"command":"run",
+            "started_at":1,"port":5000,"on_host":false,"egress":2,"scratch":null}}"#
+        );
+        assert_eq!(Label::from_bytes(older.as_bytes()).unwrap().reach, None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Putting one process inside its walls: from a recipe to something alive.
 
 use std::fs::{self, DirBuilder};
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::house::House;
 use crate::label::{Label, Role};
 use crate::live::{self, Live};
 use crate::post::{Identity, Recipe};
-use crate::{EgressMode, Error, ports};
+use crate::{Error, ports};
 
 /// Everything that one launch needs.
 pub(crate) struct Launch {
@@ -78,12 +79,12 @@ impl Launch {
     }
 
     fn label(&self) -> Result<Label, Error> {
-        let on_host = self.is_on_host();
+        let network = self.recipe.reach.network;
+        let on_host = network == Network::Host;
         let port = match on_host {
             true => ports::free_on_host().map_err(Error::file("find a free port for", HOME))?,
             false => ports::PORT,
         };
-        let isolated_egress = !on_host && self.recipe.network == Network::Egress;
         let who = &self.identity;
         Ok(Label {
             process: self.process,
@@ -96,19 +97,16 @@ impl Launch {
             started_at: self.started_at,
             port,
             on_host,
-            egress: isolated_egress
+            egress: (network == Network::Nat)
                 .then(|| self.house.egress.reserve())
                 .flatten(),
+            reach: Some(self.recipe.reach.clone()),
             scratch: self
                 .recipe
                 .upper
                 .as_deref()
                 .map(|upper| work_dir(upper, self.process)),
         })
-    }
-
-    fn is_on_host(&self) -> bool {
-        self.house.settings.egress == EgressMode::Host && self.recipe.network == Network::Egress
     }
 
     fn spec(&self, label: &Label) -> Spec {
@@ -144,9 +142,19 @@ impl Launch {
             },
             limits: limits(&self.recipe.limits),
             system: System {
-                nameservers: self.house.egress.nameservers(label.egress),
+                nameservers: self.nameservers(label),
                 hosts: Vec::new(),
             },
+        }
+    }
+
+    /// The name servers that it can ask. Who has no way out is told at once that a name is not
+    /// known, by a server that is not there, and not after a wait for one that cannot be reached.
+    fn nameservers(&self, label: &Label) -> Vec<IpAddr> {
+        match (label.on_host, label.egress) {
+            (true, _) => Vec::new(), // this machine's own list
+            (false, None) => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            (false, slot) => self.house.egress.nameservers(slot),
         }
     }
 

@@ -48,7 +48,7 @@ pub use adopt::Adopted;
 pub use error::Error;
 pub use machine::Machine;
 pub use outputs::{Output, OutputScan};
-pub use settings::{DrainedFn, EgressMode, Hooks, Settings};
+pub use settings::{DrainedFn, Hooks, Settings};
 pub use supervise::Rules;
 
 /// The shim program, to be kept ready and started once per process.

@@ -66,7 +66,7 @@ impl Machine {
             mounts: spec.files.mounts,
             env: spec.env,
             commit: None,
-            network: spec.network,
+            reach: spec.reach,
             limits: spec.limits,
         }
     }
@@ -81,6 +81,7 @@ fn identity(spec: &ProcessSpec, role: Role) -> Identity {
         role,
         release: spec.release.map(|version| (None, version)),
         command: spec.command.clone(),
+        reach: Some(spec.reach.clone()),
         not_before: Timestamp::default(),
     }
 }

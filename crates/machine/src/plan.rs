@@ -9,7 +9,9 @@
 
 use std::cmp::Reverse;
 
-use noon_domain::{Intent, Place, ProcessId, ProcessName, ProcessState, ReleaseId, Timestamp};
+use noon_domain::{
+    Intent, Place, ProcessId, ProcessName, ProcessState, Reach, ReleaseId, Timestamp,
+};
 
 /// A process of the formation as planning needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct Observed {
     pub release: ReleaseId,
     /// Its command.
     pub command: String,
+    /// What it reaches, where that is known.
+    pub reach: Option<Reach>,
     /// When this run was started.
     pub started_at: Timestamp,
     /// Its state.
@@ -48,7 +52,7 @@ pub fn plan(intent: &Intent, observed: &[Observed]) -> Vec<Step> {
     let mut kept = Vec::new();
     let release = intent.release.as_ref().map(|release| release.id);
     for (place, release) in wanted(intent, release) {
-        match best(place, release, observed) {
+        match best(place, (release, &intent.reach), observed) {
             None => starts.push(Step::Start(place.clone())),
             Some(found) if found.pending && found.state != ProcessState::Up => {
                 kept.push(found.process);
@@ -84,7 +88,11 @@ fn wanted(
 }
 
 /// The process that fills a place: one that is up before one that is not, the newest of equals.
-fn best<'a>(place: &Place, release: ReleaseId, observed: &'a [Observed]) -> Option<&'a Observed> {
+fn best<'a>(
+    place: &Place,
+    (release, reach): (ReleaseId, &Reach),
+    observed: &'a [Observed],
+) -> Option<&'a Observed> {
     let rank = |found: &&Observed| {
         let state = match found.state {
             ProcessState::Up => 0,
@@ -95,7 +103,7 @@ fn best<'a>(place: &Place, release: ReleaseId, observed: &'a [Observed]) -> Opti
     };
     observed
         .iter()
-        .filter(|found| is_up_to_date(found, place, release))
+        .filter(|found| is_up_to_date(found, place, release) && suffices(found, reach))
         .min_by_key(rank)
 }
 
@@ -105,6 +113,13 @@ fn is_up_to_date(found: &Observed, place: &Place, release: ReleaseId) -> bool {
         && found.release == release
         && found.command == place.command
         && found.started_at >= place.not_before
+}
+
+/// Whether it reaches what it should. A name too many leads nowhere: the router sees to that.
+fn suffices(found: &Observed, wanted: &Reach) -> bool {
+    found.reach.as_ref().is_none_or(|reach| {
+        reach.network == wanted.network && wanted.links.iter().all(|it| reach.links.contains(it))
+    })
 }
 
 fn is_leaving(found: &Observed) -> bool {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use noon_domain::{
-    Address, AppId, AppName, Endpoint, Exit, Limits, Mount, Network, Process, ProcessId,
-    ProcessName, ProcessState, ReleaseId, Secret, Timestamp, Version,
+    Address, AppId, AppName, Endpoint, Exit, Limits, Mount, Process, ProcessId, ProcessName,
+    ProcessState, Reach, ReleaseId, Secret, Timestamp, Version,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -25,6 +25,8 @@ pub(crate) struct Identity {
     /// The release; a one-off's has no id.
     pub release: Option<(Option<ReleaseId>, Version)>,
     pub command: String,
+    /// What it reaches; `None` is not known, of what an older noon started.
+    pub reach: Option<Reach>,
     /// No run may say that it was started earlier, whatever the clock says.
     pub not_before: Timestamp,
 }
@@ -37,7 +39,7 @@ pub(crate) struct Recipe {
     pub mounts: Vec<Mount>,
     pub env: BTreeMap<String, Secret<String>>,
     pub commit: Option<String>,
-    pub network: Network,
+    pub reach: Reach,
     pub limits: Limits,
 }
 
@@ -168,6 +170,7 @@ impl Post {
             name: self.identity.name.clone(),
             release,
             command: self.identity.command.clone(),
+            reach: self.identity.reach.clone(),
             started_at: view.started_at,
             state: view.state?,
             pending: view.pending,

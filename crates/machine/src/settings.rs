@@ -7,18 +7,6 @@ use noon_domain::{BoxFuture, PlatformSink, ProcessId};
 
 use crate::supervise::Rules;
 
-/// How processes reach the world outside.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EgressMode {
-    /// As well as this machine can: an address of their own behind ours.
-    #[default]
-    Auto,
-    /// With this machine's own network. Weak: apps reach all that this machine reaches.
-    Host,
-    /// Not at all.
-    None,
-}
-
 /// The settings of one machine.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -28,8 +16,6 @@ pub struct Settings {
     pub layers_dir: PathBuf,
     /// The delays of supervision.
     pub rules: Rules,
-    /// How processes reach the world outside.
-    pub egress: EgressMode,
     /// The user id of the app with number 0; others follow.
     pub uid_base: u32,
     /// Whether this process is the real root, or what rootless mode made of it.
@@ -43,7 +29,6 @@ impl Settings {
             shims_dir: shims_dir.into(),
             layers_dir: layers_dir.into(),
             rules: Rules::default(),
-            egress: EgressMode::default(),
             uid_base: 200_000,
             mode: noon_sandbox::Mode::Root,
         }

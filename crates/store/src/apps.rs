@@ -1,6 +1,8 @@
 //! Apps.
 
-use noon_domain::{App, AppId, AppName, ConfigVars, Reason, StackName, Timestamp, UserId, Version};
+use noon_domain::{
+    App, AppId, AppName, ConfigVars, Network, Reason, StackName, Timestamp, UserId, Version,
+};
 use sqlx::AnyConnection;
 
 use crate::db::{Query, all, one, run, transact};
@@ -23,7 +25,7 @@ pub struct NewApp {
 macro_rules! select_app {
     ($tail:literal) => {
         concat!(
-            "SELECT id, name, owner_id, stack, slot, maintenance, created_at, updated_at, \
+            "SELECT id, name, owner_id, stack, slot, maintenance, network, created_at, updated_at, \
              released_at FROM apps ",
             $tail
         )
@@ -97,6 +99,20 @@ impl Store {
             sqlx::query("UPDATE apps SET maintenance = $2, updated_at = $3 WHERE id = $1")
                 .bind(id.to_string())
                 .bind(i64::from(on))
+                .bind(Timestamp::now().as_micros())
+        };
+        transact!(self, |tx| change(&mut tx, id, update()))
+    }
+
+    /// Chooses what an app's processes may reach; `None` leaves it to the platform.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn set_network(&self, id: AppId, network: Option<Network>) -> Result<App, Error> {
+        let update = || {
+            sqlx::query("UPDATE apps SET network = $2, updated_at = $3 WHERE id = $1")
+                .bind(id.to_string())
+                .bind(network.map(|network| network.to_string()))
                 .bind(Timestamp::now().as_micros())
         };
         transact!(self, |tx| change(&mut tx, id, update()))
@@ -191,6 +207,7 @@ fn read(row: &Row) -> Result<App, Error> {
         stack: StackName::new(row.text("stack")?),
         slot: row.number("slot")?,
         maintenance: row.int("maintenance")? != 0,
+        network: row.maybe_parse("network")?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
         released_at: row.maybe_time("released_at")?,

@@ -114,6 +114,7 @@ impl From<(DomainApp, AppContext)> for App {
             stack,
             slot: _, // the machine's affair
             maintenance,
+            network: _, // shown below /noon/
             created_at,
             updated_at,
             released_at,

@@ -26,6 +26,24 @@ pub struct ProcessInfo {
     pub boot_ms: Option<u64>,
 }
 
+/// `GET /noon/apps/X/network`: what an app's processes may reach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkInfo {
+    /// What they have: `nat`, `none` or `host`.
+    pub network: String,
+    /// What was chosen for the app; absent where it is left to the server.
+    pub chosen: Option<String>,
+    /// The most that the server lets any app have.
+    pub most: String,
+}
+
+/// The body of `PATCH /noon/apps/X/network`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkUpdate {
+    /// `nat`, `none` or `host`; null leaves it to the server.
+    pub network: Option<String>,
+}
+
 /// `GET /noon/server`: what a client needs to know of the platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerInfo {

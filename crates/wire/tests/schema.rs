@@ -86,6 +86,7 @@ fn app() -> domain::App {
         stack: domain::StackName::new("debian-12"),
         slot: 1,
         maintenance: false,
+        network: None,
         created_at: domain::Timestamp::now(),
         updated_at: domain::Timestamp::now(),
         released_at: Some(domain::Timestamp::now()),

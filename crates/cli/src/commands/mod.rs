@@ -15,6 +15,7 @@ pub mod login;
 pub mod logout;
 pub mod logs;
 pub mod maintenance;
+pub mod network;
 pub mod open;
 pub mod ps;
 pub mod releases;

@@ -157,7 +157,6 @@ fn machine(
     };
     let settings = noon_machine::Settings {
         rules,
-        egress: settings.egress,
         mode: stage.mode,
         ..noon_machine::Settings::new(data.at("shims"), data.at("layers"))
     };
@@ -177,6 +176,7 @@ fn builder(
         build_env: settings.build_env.clone(),
         stack: stack(),
         limits: BuildLimits::default(),
+        network: settings.networks.default,
         grace: Duration::from_secs(3600),
     };
     Builder::new(settings, engine).map(Arc::new).map_err(say)
@@ -191,6 +191,7 @@ fn control_settings(settings: &Settings) -> noon_control::Settings {
         domain: settings.domain.clone(),
         port: settings.http_addr.port(),
         stack: stack(),
+        networks: settings.networks,
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use noon_machine::EgressMode;
+use noon_domain::{Network, NetworkPolicy};
 
 use super::ServerError;
 
@@ -60,7 +60,12 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     (
         "NOON_EGRESS",
         "auto",
-        "how apps reach the world: auto, host (weak) or none",
+        "how apps reach the world unless they choose: auto, host (weak) or none (for all)",
+    ),
+    (
+        "NOON_HOST_NETWORK",
+        "refused",
+        "allowed lets an app share this machine's network, and so reach noon's own ports",
     ),
     (
         "NOON_BOOT_TIMEOUT",
@@ -109,7 +114,7 @@ pub struct Settings {
     pub database_url: Option<String>,
     pub owner: String,
     pub owner_token: Option<String>,
-    pub egress: EgressMode,
+    pub networks: NetworkPolicy,
     pub boot_timeout: Duration,
     pub stop_timeout: Duration,
     pub build_env: BTreeMap<String, String>,
@@ -127,7 +132,7 @@ impl Settings {
             database_url: text("NOON_DATABASE_URL"),
             owner: text("NOON_OWNER").unwrap_or_else(|| "owner@localhost".to_owned()),
             owner_token: text("NOON_OWNER_TOKEN"),
-            egress: egress()?,
+            networks: networks()?,
             boot_timeout: seconds("NOON_BOOT_TIMEOUT", "60")?,
             stop_timeout: seconds("NOON_STOP_TIMEOUT", "30")?,
             build_env: BUILD_ENV
@@ -160,15 +165,30 @@ fn domain() -> Result<String, ServerError> {
     Ok(domain.to_string())
 }
 
-fn egress() -> Result<EgressMode, ServerError> {
-    match text("NOON_EGRESS").as_deref() {
-        None | Some("auto") => Ok(EgressMode::Auto),
-        Some("host") => Ok(EgressMode::Host),
-        Some("none") => Ok(EgressMode::None),
-        Some(other) => Err(ServerError(format!(
-            "NOON_EGRESS is {other:?}: use auto, host or none"
-        ))),
-    }
+fn networks() -> Result<NetworkPolicy, ServerError> {
+    let default = match text("NOON_EGRESS").as_deref() {
+        None | Some("auto") => Network::Nat,
+        Some("host") => Network::Host,
+        Some("none") => Network::None,
+        Some(other) => {
+            let why = format!("NOON_EGRESS is {other:?}: use auto, host or none");
+            return Err(ServerError(why));
+        }
+    };
+    let most = match (text("NOON_HOST_NETWORK").as_deref(), default) {
+        (None | Some("refused"), _) => default,
+        (Some("allowed"), Network::None) => {
+            let why =
+                "NOON_EGRESS is none, for all apps, and NOON_HOST_NETWORK allowed: choose one";
+            return Err(ServerError(why.to_owned()));
+        }
+        (Some("allowed"), _) => Network::Host,
+        (Some(other), _) => {
+            let why = format!("NOON_HOST_NETWORK is {other:?}: use refused or allowed");
+            return Err(ServerError(why));
+        }
+    };
+    Ok(NetworkPolicy { default, most })
 }
 
 fn data_dir() -> Result<PathBuf, ServerError> {

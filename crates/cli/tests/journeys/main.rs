@@ -6,6 +6,7 @@ mod deploys;
 mod laws;
 mod load;
 mod logs;
+mod network;
 mod one_offs;
 mod postgres;
 mod processes;

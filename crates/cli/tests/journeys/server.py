@@ -1,5 +1,6 @@
 #!/usr/bin/python3 -u
 """Answers with what the tests ask: a file's word, the environment, slowly, or by dying."""
+import http.client
 import os
 import signal
 import socket
@@ -7,6 +8,22 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+BOOT = os.urandom(8).hex()
+
+
+def fetch(host, path):
+    """Asks another server; its status and body, or why there is none."""
+    try:
+        connection = http.client.HTTPConnection(host, timeout=60)
+        connection.request("GET", "/" + path)
+        answer = connection.getresponse()
+        return "%d %s" % (answer.status, answer.read().decode())
+    except OSError as error:
+        return "refused: %s" % error
+    except http.client.HTTPException as error:
+        return "broken: %r" % error
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -24,6 +41,12 @@ class Handler(BaseHTTPRequestHandler):
         elif what == "say":
             print(rest)
             body = "said"
+        elif what == "boot":
+            body = BOOT
+        elif what == "fetch":
+            body = fetch(*rest.split("/", 1))
+        elif what == "head":
+            body = str(self.headers)
         elif what == "write":
             with open("/app/written", "a") as file:
                 file.write(rest)

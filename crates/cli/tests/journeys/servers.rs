@@ -36,6 +36,7 @@ fn settings_that_cannot_be_are_named() {
         ("NOON_HTTP_ADDR", "nowhere"),
         ("NOON_DOMAIN", "-bad-"),
         ("NOON_EGRESS", "maybe"),
+        ("NOON_HOST_NETWORK", "perhaps"),
         ("NOON_BOOT_TIMEOUT", "soon"),
         ("NOON_MASTER_KEY", "short"),
         ("NOON_DATABASE_URL", "mysql://x"),

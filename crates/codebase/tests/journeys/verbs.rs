@@ -56,6 +56,7 @@ fn app(name: &str) -> App {
         stack: StackName::new("noon-1"),
         slot: 1,
         maintenance: false,
+        network: None,
         created_at: Timestamp::now(),
         updated_at: Timestamp::now(),
         released_at: None,

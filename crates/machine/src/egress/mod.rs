@@ -23,7 +23,7 @@ use pasta::Shared;
 use resolvers::Resolvers;
 
 use crate::keeper::chain;
-use crate::{EgressMode, Error, Settings};
+use crate::{Error, Settings};
 
 /// Number 1 is the bridge's own.
 const FIRST_SLOT: u32 = 2;
@@ -31,7 +31,6 @@ const LAST_SLOT: u32 = routes::BLOCK - 2;
 
 /// The ways out of this machine's processes.
 pub(crate) struct Egress {
-    mode: EgressMode,
     root: Mode,
     shims_dir: PathBuf,
     way: OnceLock<Option<Way>>,
@@ -55,7 +54,6 @@ impl Egress {
     /// The ways out as the settings want them; made when the first process asks.
     pub fn new(settings: &Settings) -> Self {
         Self {
-            mode: settings.egress,
             root: settings.mode,
             shims_dir: settings.shims_dir.clone(),
             way: OnceLock::new(),
@@ -123,9 +121,6 @@ impl Egress {
     }
 
     fn nat(&self) -> Option<&Nat> {
-        if self.mode != EgressMode::Auto {
-            return None;
-        }
         let way = self.way.get_or_init(|| self.open());
         way.as_ref().map(|way| &way.nat)
     }

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use noon_domain::{AppId, ProcessTypes, Runnable, Slug, SlugId, StackName, Version};
+use noon_domain::{AppId, Network, ProcessTypes, Runnable, Slug, SlugId, StackName, Version};
 use proptest::prelude::*;
 
 use super::*;
@@ -42,6 +42,7 @@ fn intent(number: Option<u32>, places: Vec<Place>) -> Intent {
         app_name: "demo".parse().unwrap(),
         slot: 1,
         release: number.map(runnable),
+        reach: Network::Nat.into(),
         places,
     }
 }
@@ -52,9 +53,24 @@ fn found(id: u128, name: &str, number: u32, state: ProcessState) -> Observed {
         name: name.parse().unwrap(),
         release: release(number),
         command: "run".to_owned(),
+        reach: Some(Network::Nat.into()),
         started_at: Timestamp::from_micros(10),
         state,
         pending: state == ProcessState::Starting,
+    }
+}
+
+fn reaching(reach: Reach, places: Vec<Place>) -> Intent {
+    Intent {
+        reach,
+        ..intent(Some(1), places)
+    }
+}
+
+fn linked(names: &[&str]) -> Reach {
+    Reach {
+        network: Network::Nat,
+        links: names.iter().map(|name| name.parse().unwrap()).collect(),
     }
 }
 
@@ -75,7 +91,15 @@ fn each_case_has_its_next_round() {
         pending: true,
         ..found(2, "web.1", 2, Crashed)
     };
-    let cases: [(&str, Intent, Vec<Observed>, &[&str]); 15] = [
+    let with_links = Observed {
+        reach: Some(linked(&["a.internal"])),
+        ..found(1, "web.1", 1, Up)
+    };
+    let unknown = Observed {
+        reach: None,
+        ..found(1, "web.1", 1, Up)
+    };
+    let cases: [(&str, Intent, Vec<Observed>, &[&str]); 19] = [
         ("nothing", intent(None, vec![]), vec![], &[]),
         (
             "first",
@@ -154,6 +178,30 @@ fn each_case_has_its_next_round() {
             &["start web.1"],
         ),
         (
+            "another network wanted",
+            reaching(Network::None.into(), vec![web(1)]),
+            vec![found(1, "web.1", 1, Up)],
+            &["start web.1"],
+        ),
+        (
+            "a link wanted",
+            reaching(linked(&["a.internal"]), vec![web(1)]),
+            vec![found(1, "web.1", 1, Up)],
+            &["start web.1"],
+        ),
+        (
+            "a link no longer wanted",
+            intent(Some(1), vec![web(1)]),
+            vec![with_links],
+            &[],
+        ),
+        (
+            "a reach that an older noon did not write down",
+            reaching(linked(&["a.internal"]), vec![web(1)]),
+            vec![unknown],
+            &[],
+        ),
+        (
             "two for one place",
             intent(Some(1), vec![web(1)]),
             vec![found(1, "web.1", 1, Crashed), found(2, "web.1", 1, Up)],
@@ -181,6 +229,7 @@ fn take(step: &Step, world: &mut Vec<Observed>, intent: &Intent, fresh: &mut u12
                 name: place.name.clone(),
                 release: intent.release.as_ref().unwrap().id,
                 command: place.command.clone(),
+                reach: Some(intent.reach.clone()),
                 started_at: place.not_before.max(Timestamp::from_micros(100)),
                 state: ProcessState::Starting,
                 pending: true,
@@ -277,7 +326,7 @@ proptest! {
         let steps = plan(&intent, &world);
         if steps.iter().any(|s| matches!(s, Step::Retire(_))) {
             for (place, release) in wanted(&intent, intent.release.as_ref().map(|r| r.id)) {
-                let filled = best(place, release, &world).unwrap();
+                let filled = best(place, (release, &intent.reach), &world).unwrap();
                 prop_assert!(filled.state == ProcessState::Up || !filled.pending);
                 prop_assert!(!steps.contains(&Step::Retire(filled.process)));
             }

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use noon_domain::{
     Address, AppId, Engine, Exit, Files, Intent, Io, Layer, LayerId, LayerKind, Limits, Network,
-    Place, Process, ProcessId, ProcessSpec, ProcessState, ProcessTypes, ReleaseId, Runnable,
+    Place, Process, ProcessId, ProcessSpec, ProcessState, ProcessTypes, Reach, ReleaseId, Runnable,
     Secret, Slug, SlugId, StackName, Timestamp, Version,
 };
-use noon_machine::{EgressMode, Hooks, Machine, Rules, Settings};
+use noon_machine::{Hooks, Machine, Rules, Settings};
 use tempfile::TempDir;
 
 /// A server that says who it is, and where it was started from.
@@ -53,6 +53,7 @@ pub struct App {
     pub slot: u32,
     pub layer: LayerId,
     pub env: BTreeMap<String, Secret<String>>,
+    pub reach: Reach,
 }
 
 impl Site {
@@ -70,7 +71,6 @@ impl Site {
         let _ = tracing_subscriber::fmt().with_test_writer().try_init();
         let dir = tempfile::tempdir().unwrap();
         let mut settings = Settings::new(dir.path().join("shims"), dir.path().join("layers"));
-        settings.egress = EgressMode::None;
         settings.mode = noon_sandbox::enter_rootless().unwrap();
         settings.rules = Rules {
             boot_limit: Duration::from_secs(10),
@@ -130,6 +130,7 @@ impl Site {
             slot: APPS.fetch_add(1, Ordering::Relaxed) + std::process::id() % 1000 * 100,
             layer: self.layer(&[("server.py", SERVER)]),
             env: BTreeMap::new(),
+            reach: Network::None.into(),
         }
     }
 
@@ -221,6 +222,7 @@ impl App {
             app_name: "demo".parse().unwrap(),
             slot: self.slot,
             release: Some(Arc::new(self.release(number))),
+            reach: self.reach.clone(),
             places: places.iter().map(place).collect(),
         }
     }
@@ -264,7 +266,7 @@ impl App {
             },
             command: command.to_owned(),
             env: self.env.clone(),
-            network: Network::None,
+            reach: self.reach.clone(),
             limits: Limits::default(),
         }
     }

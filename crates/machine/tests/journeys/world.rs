@@ -4,7 +4,6 @@ use std::net::{TcpListener, UdpSocket};
 use std::process::Command;
 
 use noon_domain::{Engine, Exit, Network};
-use noon_machine::EgressMode;
 use noon_sandbox::Mode;
 
 use crate::site::{SERVE, Site, captured, get};
@@ -36,14 +35,15 @@ async fn a_process_has_a_way_out_but_none_to_this_machine_or_its_neighbours() {
     if Command::new("nft").arg("--version").output().is_err() {
         return eprintln!("skipped: this journey needs nft");
     }
-    let Some(site) = Site::with(|s| s.egress = EgressMode::Auto) else {
+    let Some(site) = Site::open() else {
         return;
     };
     let listener = TcpListener::bind("0.0.0.0:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let udp = UdpSocket::bind("0.0.0.0:0").unwrap();
     udp.set_nonblocking(true).unwrap();
-    let app = site.app();
+    let mut app = site.app();
+    app.reach = Network::Nat.into();
     site.machine()
         .converge(&app.intent(1, &[("web.1", SERVE)]))
         .await
@@ -75,7 +75,6 @@ s.sendto(b'x', (gate, {udp}))
     );
     let mut spec = app.one_off("run.1", "/usr/bin/python3 try.py");
     spec.files.layers.push(site.layer(&[("try.py", &script)]));
-    spec.network = Network::Egress;
     let (exit, printed) = captured(site.machine(), spec).await;
     let (gateway, tried) = printed.split_once('\n').unwrap();
     assert_eq!(
@@ -96,10 +95,11 @@ s.sendto(b'x', (gate, {udp}))
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_this_machines_own_network_every_process_has_a_port_of_its_own() {
-    let Some(site) = Site::with(|s| s.egress = EgressMode::Host) else {
+    let Some(site) = Site::open() else {
         return;
     };
-    let app = site.app();
+    let mut app = site.app();
+    app.reach = Network::Host.into();
     site.machine()
         .converge(&app.intent(1, &[("web.1", SERVE), ("web.2", SERVE)]))
         .await
@@ -109,5 +109,41 @@ async fn with_this_machines_own_network_every_process_has_a_port_of_its_own() {
         (get(&all[0]), get(&all[1])),
         ("web.1 v1 None".into(), "web.2 v1 None".into())
     );
+    site.close().await;
+}
+
+/// The name servers that a process is told of.
+async fn resolvers(site: &Site, network: Network) -> Vec<String> {
+    let mut spec = site.app().one_off("run.1", "/usr/bin/cat /etc/resolv.conf");
+    spec.reach = network.into();
+    let (exit, printed) = captured(site.machine(), spec).await;
+    assert_eq!(exit, Exit::Code(0));
+    let server = |line: &str| Some(line.strip_prefix("nameserver")?.trim().to_owned());
+    printed.lines().filter_map(server).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_is_told_of_the_name_servers_that_it_can_ask() {
+    let Some(site) = Site::open() else { return };
+    let own = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    assert_eq!(resolvers(&site, Network::None).await, ["127.0.0.1"]);
+    let shared = resolvers(&site, Network::Host).await;
+    assert!(
+        shared.iter().all(|server| own.contains(server)),
+        "{shared:?} {own}"
+    );
+    if site.settings.mode == Mode::Root && Command::new("nft").arg("--version").output().is_ok() {
+        let routed = resolvers(&site, Network::Nat).await;
+        let reachable = |server: &String| {
+            let server: std::net::Ipv4Addr = server.parse().unwrap();
+            !server.is_loopback()
+        };
+        assert!(routed.iter().all(reachable), "{routed:?}");
+        let is_named = |server: &&str| server.parse::<std::net::Ipv4Addr>().is_ok();
+        let named = own
+            .lines()
+            .filter_map(|line| line.strip_prefix("nameserver "));
+        assert_eq!(routed.is_empty(), named.filter(is_named).count() == 0);
+    }
     site.close().await;
 }

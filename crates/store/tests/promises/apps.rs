@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use noon_domain::{
-    AppId, AppName, Formation, Hostname, ProcessFilter, Quantity, Reason, ReleaseStatus, Timestamp,
-    Version,
+    AppId, AppName, Formation, Hostname, Network, ProcessFilter, Quantity, Reason, ReleaseStatus,
+    Timestamp, Version,
 };
 use noon_store::{Error, NewBuild};
 
@@ -81,6 +81,17 @@ promises! {
         assert!(store.set_maintenance(app.id, true).await.unwrap().maintenance);
         assert!(store.app(app.id).await.unwrap().maintenance);
         assert!(!store.set_maintenance(app.id, false).await.unwrap().maintenance);
+    }
+
+    async fn a_network_is_the_platforms_choice_until_the_app_chooses(db: &Backend) {
+        let World { store, app, .. } = World::new(db).await;
+        assert_eq!(app.network, None);
+        for network in [Some(Network::None), Some(Network::Host), None] {
+            assert_eq!(store.set_network(app.id, network).await.unwrap().network, network);
+            assert_eq!(store.app(app.id).await.unwrap().network, network);
+        }
+        let unknown = store.set_network(AppId::new(), None).await;
+        assert!(matches!(unknown, Err(Error::NotFound { what: "app", .. })));
     }
 
     async fn a_formation_is_replaced_as_a_whole(db: &Backend) {

@@ -119,7 +119,7 @@ fn walls(spec: &ProcessSpec, app: &Path) -> Vec<String> {
             &mount.target.display().to_string(),
         ]);
     }
-    if spec.network == Network::None {
+    if spec.reach.network == Network::None {
         add(&["--unshare-net"]);
     }
     for (name, value) in &spec.env {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use noon_builder::{BuildLimits, Builder, Job, Settings};
-use noon_domain::{AppId, BuildFailure, BuildId, Commit, Slug, SourceTree, StackName};
+use noon_domain::{AppId, BuildFailure, BuildId, Commit, Network, Slug, SourceTree, StackName};
 
 pub use engine::BubbleEngine;
 
@@ -151,6 +151,7 @@ fn settings(home: &Path, limits: BuildLimits) -> Settings {
         build_env: operator_env(),
         stack: StackName::new("debian-12"),
         limits,
+        network: Network::Nat,
         grace: Duration::ZERO,
     }
 }
