@@ -55,7 +55,7 @@ pub async fn run(
     let permit = house.control.permit_operate(&who, &app).await?;
     let view = house.control.permit_view(&who, &app).await?;
     let is_attached = create.attach;
-    let order = order(create);
+    let order = order(create)?;
     let (process, attach_url) = if is_attached {
         let attachment = house.control.run_attached(&permit, order).await?;
         let url = format!(
@@ -75,31 +75,35 @@ pub async fn run(
     Ok((StatusCode::CREATED, Json(dyno)))
 }
 
-fn order(create: DynoCreate) -> RunOrder {
+fn order(create: DynoCreate) -> Result<RunOrder, Failure> {
     let DynoCreate {
         command,
         attach,
         mut env,
         force_no_tty,
         time_to_live,
+        size,
     } = create;
     let side = |env: &std::collections::BTreeMap<String, String>, key: &str, or: u16| {
         env.get(key)
             .and_then(|text| text.parse().ok())
             .unwrap_or(or)
     };
-    let size = WindowSize {
+    let window = WindowSize {
         columns: side(&env, "COLUMNS", 80),
         rows: side(&env, "LINES", 24),
     };
+    let size = size.map(noon_wire::SizeRef::Plain);
+    let size = size.as_ref().map(crate::formation::size_by).transpose()?;
     let has_terminal = attach && force_no_tty != Some(true);
     env.retain(|key, value| key.parse::<noon_domain::ConfigKey>().is_ok() && !value.contains('\0'));
-    RunOrder {
+    Ok(RunOrder {
         command,
+        size,
         env,
-        terminal: has_terminal.then_some(size),
+        terminal: has_terminal.then_some(window),
         time_to_live: time_to_live.map(Duration::from_secs),
-    }
+    })
 }
 
 /// Restarts all processes of the formation.

@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use noon_domain::{App, ProcessType, ProcessTypes, ScaleChange};
-use noon_wire::{Formation, FormationUpdate, FormationUpdates};
+use noon_domain::{App, FormationChange, ProcessTypes, Size, SizeError};
+use noon_wire::{Formation, FormationUpdate, FormationUpdates, SizeRef};
 
 use crate::House;
 use crate::auth::{Asker, Body};
@@ -49,6 +49,8 @@ pub async fn scale_one(
     let update = FormationUpdate {
         kind: kind.clone(),
         quantity: update.quantity,
+        size: update.size,
+        dyno_size: update.dyno_size,
     };
     one(house.scaled(&who, &app, &[update]).await?, &kind)
 }
@@ -57,6 +59,8 @@ pub async fn scale_one(
 #[derive(serde::Deserialize)]
 pub struct OneUpdate {
     quantity: Option<noon_wire::Quantity>,
+    size: Option<String>,
+    dyno_size: Option<SizeRef>,
 }
 
 fn one(formations: Vec<Formation>, kind: &str) -> Result<Json<Formation>, Failure> {
@@ -71,7 +75,7 @@ fn one(formations: Vec<Formation>, kind: &str) -> Result<Json<Formation>, Failur
 fn shown(app: &App, types: &ProcessTypes, formation: &noon_domain::Formation) -> Vec<Formation> {
     let scalable = types.iter().filter(|(kind, _)| !kind.is_release());
     scalable
-        .map(|(k, command)| Formation::new(app, k.as_str(), command, formation.quantity(k).get()))
+        .map(|typed| Formation::new(app, typed, formation))
         .collect()
 }
 
@@ -83,24 +87,41 @@ impl House {
         updates: &[FormationUpdate],
     ) -> Result<Vec<Formation>, Failure> {
         let permit = self.control.permit_operate(who, app).await?;
-        let changes = updates
-            .iter()
-            .filter_map(change)
-            .collect::<Result<Vec<_>, _>>()?;
+        let changes = updates.iter().map(change).collect::<Result<Vec<_>, _>>()?;
         let (types, formation) = self.control.scale(&permit, &changes).await?;
         Ok(shown(permit.app(), &types, &formation))
     }
 }
 
-/// One order to scale; none where the quantity is left as it is.
-fn change(update: &FormationUpdate) -> Option<Result<(ProcessType, ScaleChange), Failure>> {
-    let quantity = update.quantity.as_ref()?;
-    let parse = || {
-        let kind = update.kind.parse().map_err(Failure::invalid)?;
-        Ok((
-            kind,
-            quantity.to_string().parse().map_err(Failure::invalid)?,
-        ))
-    };
-    Some(parse())
+/// One order to scale and to resize.
+fn change(update: &FormationUpdate) -> Result<FormationChange, Failure> {
+    let FormationUpdate {
+        kind,
+        quantity,
+        size,
+        dyno_size,
+    } = update;
+    let quantity = quantity
+        .as_ref()
+        .map(|quantity| quantity.to_string().parse());
+    let size = size
+        .clone()
+        .map(SizeRef::Plain)
+        .or_else(|| dyno_size.clone());
+    Ok(FormationChange {
+        quantity: quantity.transpose().map_err(Failure::invalid)?,
+        size: size.as_ref().map(size_by).transpose()?,
+        ..FormationChange::of(kind.parse().map_err(Failure::invalid)?)
+    })
+}
+
+/// The size that a client names.
+pub fn size_by(named: &SizeRef) -> Result<Size, Failure> {
+    noon_wire::size_by(named).ok_or_else(|| {
+        let text = match named {
+            SizeRef::Plain(text) => text.clone(),
+            SizeRef::Object { id, name } => name.clone().unwrap_or_else(|| format!("{id:?}")),
+        };
+        Failure::invalid(SizeError(text))
+    })
 }

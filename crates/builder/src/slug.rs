@@ -31,6 +31,7 @@ pub(crate) fn seal(parts: Parts) -> Slug {
         stack: parts.stack,
         layers: parts.layers,
         process_types: parts.process_types,
+        health: noon_domain::HealthChecks::default(),
         commit: parts.commit,
         builder: parts.builder,
         created_at: Timestamp::now(),

@@ -91,6 +91,7 @@ impl Steps<'_> {
             command: format!("{PRELUDE}; {}", step.script),
             env: env(&self.settings.build_env),
             reach: step.network.into(),
+            size: None,
             limits,
         }
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use noon_domain::{
-    App, Formation, Intent, Place, ProcessFilter, ProcessName, ProcessTypes, Reach, Runnable,
-    Timestamp,
+    App, Formation, HealthChecks, Intent, Place, ProcessFilter, ProcessName, ProcessSettings,
+    Reach, Runnable, Slug, Timestamp,
 };
 
 /// The order to restart: whatever of the filter started before the time.
@@ -19,7 +19,7 @@ pub fn intent(
 ) -> Intent {
     let places = release
         .as_deref()
-        .map(|runnable| places(&runnable.slug.process_types, formation, restarts))
+        .map(|runnable| places(&runnable.slug, formation, restarts))
         .unwrap_or_default();
     Intent {
         app: app.id,
@@ -31,12 +31,13 @@ pub fn intent(
     }
 }
 
-fn places(types: &ProcessTypes, formation: &Formation, restarts: &[Restart]) -> Vec<Place> {
+fn places(slug: &Slug, formation: &Formation, restarts: &[Restart]) -> Vec<Place> {
     let mut places = Vec::new();
     for (kind, quantity) in formation.iter().filter(|(kind, _)| !kind.is_release()) {
-        let Some(command) = types.command(kind) else {
+        let Some(command) = slug.process_types.command(kind) else {
             continue;
         };
+        let ProcessSettings { size, timeouts } = formation.settings(kind);
         for ordinal in 1..=quantity.get() {
             let name = ProcessName {
                 kind: kind.clone(),
@@ -47,6 +48,13 @@ fn places(types: &ProcessTypes, formation: &Formation, restarts: &[Restart]) -> 
                 name,
                 command: command.to_owned(),
                 not_before,
+                size,
+                timeouts,
+                health: if kind.is_web() {
+                    slug.health.clone()
+                } else {
+                    HealthChecks::default()
+                },
             });
         }
     }
@@ -67,7 +75,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use noon_domain::{
-        AppId, Network, Quantity, ReleaseId, Slug, SlugId, StackName, UserId, Version,
+        AppId, Network, ProcessTypes, Quantity, ReleaseId, SlugId, StackName, UserId, Version,
     };
 
     use super::*;
@@ -98,6 +106,7 @@ mod tests {
                 stack: StackName::new("debian-12"),
                 layers: vec![],
                 process_types: ProcessTypes::parse(procfile.as_bytes()).unwrap(),
+                health: HealthChecks::default(),
                 commit: "0".repeat(40).parse().unwrap(),
                 builder: "Procfile".to_owned(),
                 created_at: Timestamp::default(),

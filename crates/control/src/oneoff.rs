@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use noon_domain::{
-    App, Exit, Io, Process, ProcessName, ProcessSpec, ProcessState, ProcessType, Secret, Timestamp,
-    WindowSize,
+    App, Exit, Io, Process, ProcessName, ProcessSpec, ProcessState, ProcessType, Secret, Size,
+    Timestamp, WindowSize,
 };
 
 use crate::rollout::oneoff_spec;
@@ -26,6 +26,8 @@ pub struct RunOrder {
     pub env: BTreeMap<String, String>,
     /// A terminal of this size; `None` is pipes.
     pub terminal: Option<WindowSize>,
+    /// How large it may grow; the default where absent.
+    pub size: Option<Size>,
     /// How long it may live; 24 hours where absent.
     pub time_to_live: Option<Duration>,
 }
@@ -143,6 +145,7 @@ impl Control {
             env,
             terminal: _,
             time_to_live,
+            size,
         } = order;
         if command.trim().is_empty() {
             return Err(Error::new(
@@ -161,7 +164,8 @@ impl Control {
             return Err(Error::new(Kind::Invalid, why));
         };
         let name = self.free_name(app).await?;
-        let mut spec = oneoff_spec((app, &runnable), name, &command);
+        let sized = (command.as_str(), size.unwrap_or_default());
+        let mut spec = oneoff_spec((app, &runnable), name, sized);
         spec.reach = self.reach(app).await?;
         for (key, value) in env {
             spec.env.entry(key).or_insert(Secret::new(value));
@@ -196,6 +200,7 @@ fn to_be(spec: &ProcessSpec) -> Process {
         name: spec.name.clone(),
         release: spec.release,
         command: spec.command.clone(),
+        size: spec.size,
         state: ProcessState::Starting,
         started_at: now,
         updated_at: now,

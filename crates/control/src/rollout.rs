@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use noon_domain::{
     App, AppId, ConfigVars, Exit, Files, Formation, Io, Limits, Network, Principal, ProcessId,
-    ProcessName, ProcessSpec, ProcessType, Reason, Release, Runnable, Slug, SlugId, Stream,
+    ProcessName, ProcessSpec, ProcessType, Reason, Release, Runnable, Size, Slug, SlugId, Stream,
 };
 use noon_store::NewRelease;
 
@@ -175,7 +175,9 @@ impl Control {
         self.store
             .put_phase_output(rollout.release.id, "", None)
             .await?;
-        let mut spec = oneoff_spec((&rollout.app, runnable), name.clone(), command);
+        let formation = self.store.formation(rollout.app.id).await?;
+        let size = formation.settings(&ProcessType::release()).size;
+        let mut spec = oneoff_spec((&rollout.app, runnable), name.clone(), (command, size));
         spec.reach = self.reach(&rollout.app).await?;
         let (sender, mut lines) = tokio::sync::mpsc::unbounded_channel();
         let exit = self.engine.run(spec, Io::Capture(line_by_line(sender)));
@@ -204,7 +206,7 @@ impl Control {
 pub fn oneoff_spec(
     (app, runnable): (&App, &Runnable),
     name: ProcessName,
-    command: &str,
+    (command, size): (&str, Size),
 ) -> ProcessSpec {
     ProcessSpec {
         id: ProcessId::new(),
@@ -221,9 +223,10 @@ pub fn oneoff_spec(
         command: command.to_owned(),
         env: runnable.env.clone(),
         reach: Network::None.into(),
+        size: Some(size),
         limits: Limits {
             time: Some(PHASE_LIMIT),
-            ..Limits::default()
+            ..size.limits()
         },
     }
 }

@@ -120,6 +120,7 @@ mod tests {
             name: name.clone(),
             release: Some(Version::FIRST),
             command: "run".to_owned(),
+            size: Some(noon_domain::Size::default()),
             state,
             started_at: Timestamp::default(),
             updated_at: Timestamp::default(),

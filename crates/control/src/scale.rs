@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use noon_domain::{
-    AppId, Formation, Process, ProcessFilter, ProcessType, ProcessTypes, ScaleChange, Timestamp,
+    AppId, Formation, FormationChange, Process, ProcessFilter, ProcessTypes, Timeout, Timestamp,
 };
 
 use crate::{Control, Error, Operate, Permit, View};
@@ -34,7 +34,8 @@ impl Control {
         ))
     }
 
-    /// Scales, all changes or none, and returns once the app looks so. Makes no release.
+    /// Changes how many processes of each type there are, how large they are and how patiently they
+    /// are started and stopped: all changes or none. Returns once the app looks so. Makes no release.
     ///
     /// # Errors
     /// [`crate::Kind::Invalid`] for types and quantities that cannot be;
@@ -43,13 +44,13 @@ impl Control {
     pub async fn scale(
         self: &Arc<Self>,
         permit: &Permit<Operate>,
-        changes: &[(ProcessType, ScaleChange)],
+        changes: &[FormationChange],
     ) -> Result<(ProcessTypes, Formation), Error> {
         let app = permit.app();
         let turn = self.releases.take(app.id).await;
         let types = self.process_types(app.id).await?;
         let before = self.store.formation(app.id).await?;
-        let after = before.scaled(&types, changes)?;
+        let after = before.changed(&types, changes)?;
         self.store.set_formation(app.id, &after).await?;
         self.refresh(app).await?;
         let (control, id) = (self.clone(), app.id);
@@ -61,11 +62,7 @@ impl Control {
             Err(Error::new(crate::Kind::Failed, "scaling broke off").caused_by(panic))
         })?;
         self.refresh(app).await?;
-        let shown: Vec<_> = changes
-            .iter()
-            .map(|(k, _)| format!("{k}@{}", after.quantity(k)))
-            .collect();
-        self.tell(app, permit.by(), &format!("Scaled to {}", shown.join(" ")));
+        self.tell(app, permit.by(), &told(changes, &after));
         Ok((types, after))
     }
 
@@ -140,6 +137,31 @@ impl Control {
             None => Ok(ProcessTypes::default()),
         }
     }
+}
+
+/// What the app's log is told of changes that were made.
+fn told(changes: &[FormationChange], after: &Formation) -> String {
+    let one = |change: &FormationChange| {
+        let (kind, settings) = (&change.kind, after.settings(&change.kind));
+        let is_scale = change.quantity.is_some() || change.size.is_some();
+        let timeout = |what: &str, is_meant: bool, set: Option<Timeout>| {
+            let set = set.map_or_else(|| "default".to_owned(), |set| set.to_string());
+            is_meant.then(|| format!("{what} timeout {set}"))
+        };
+        let counted = format!("{kind}@{}:{}", after.quantity(kind), settings.size);
+        let parts = [
+            is_scale.then_some(counted),
+            timeout("boot", change.boot.is_some(), settings.timeouts.boot),
+            timeout("stop", change.stop.is_some(), settings.timeouts.stop),
+        ];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        match is_scale {
+            true => parts.join(" "),
+            false => format!("{kind} {}", parts.join(" ")),
+        }
+    };
+    let all: Vec<_> = changes.iter().map(one).collect();
+    format!("Scaled to {}", all.join(" "))
 }
 
 fn shown(which: &ProcessFilter) -> String {

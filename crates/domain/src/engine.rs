@@ -8,8 +8,8 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use crate::{
-    AppId, AppName, LayerId, Process, ProcessId, ProcessName, ProcessType, Reach, ReleaseId,
-    Secret, Slug, Timestamp, Version,
+    AppId, AppName, HealthChecks, LayerId, Process, ProcessId, ProcessName, ProcessType, Reach,
+    ReleaseId, Secret, Size, Slug, Timeouts, Timestamp, Version,
 };
 
 /// A future that a trait object can return.
@@ -99,6 +99,12 @@ pub struct Place {
     pub command: String,
     /// A process started before this is to be replaced, even of the same release: a restart.
     pub not_before: Timestamp,
+    /// How large it may grow. A process of another size is to be replaced.
+    pub size: Size,
+    /// How long it may take to boot and to stop; a change replaces nothing.
+    pub timeouts: Timeouts,
+    /// How it is judged, beside its port.
+    pub health: HealthChecks,
 }
 
 /// Which processes of an app are meant.
@@ -146,6 +152,8 @@ pub struct ProcessSpec {
     pub env: BTreeMap<String, Secret<String>>,
     /// What it reaches.
     pub reach: Reach,
+    /// The size that it shows; `None` for a build step.
+    pub size: Option<Size>,
     /// What it may use.
     pub limits: Limits,
 }
@@ -178,8 +186,12 @@ pub struct Mount {
 pub struct Limits {
     /// How long it may run; it is then stopped as by `restart`.
     pub time: Option<Duration>,
-    /// Memory, in bytes.
+    /// Memory, in bytes: more ends it.
     pub memory: Option<u64>,
+    /// Memory, in bytes: more is told, and nothing else done.
+    pub memory_quota: Option<u64>,
+    /// Its share of the processor where processes compete: 100 is ordinary.
+    pub cpu_weight: Option<u32>,
     /// Processes and threads.
     pub tasks: Option<u32>,
     /// What it may write to `/app` and `/tmp` where that is memory, in bytes.
@@ -191,6 +203,8 @@ impl Default for Limits {
         Self {
             time: None,
             memory: None,
+            memory_quota: None,
+            cpu_weight: None,
             tasks: Some(4096),
             disk: Some(1 << 30),
         }

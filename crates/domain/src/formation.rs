@@ -1,10 +1,11 @@
-//! The formation (factor VIII): how many processes of each type.
+//! The formation (factor VIII): how many processes of each type, how large, and how patiently
+//! they are started and stopped.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{ProcessType, ProcessTypes};
+use crate::{ProcessType, ProcessTypes, Size, TimeoutChange, Timeouts};
 
 /// The most processes of one type.
 pub const MAX_QUANTITY: u32 = 500;
@@ -80,16 +81,107 @@ pub enum FormationError {
     /// The release phase is not scaled.
     #[error("the release phase runs once for each release and cannot be scaled")]
     Release,
+    /// The release phase is not waited for as processes are.
+    #[error("the release phase has no timeout of its own: only its size can be set")]
+    ReleaseTimeout,
 }
 
-/// How many processes of each type an app should have. Types not named have none.
+/// What is set for all processes of one type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessSettings {
+    /// How large each may grow.
+    pub size: Size,
+    /// How long each may take to boot and to stop.
+    pub timeouts: Timeouts,
+}
+
+/// One order to change what is wanted of a type; `None` leaves it as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormationChange {
+    /// The type.
+    pub kind: ProcessType,
+    /// How many.
+    pub quantity: Option<ScaleChange>,
+    /// How large.
+    pub size: Option<Size>,
+    /// How long it may take to boot.
+    pub boot: Option<TimeoutChange>,
+    /// How long it may take to stop.
+    pub stop: Option<TimeoutChange>,
+}
+
+impl FormationChange {
+    /// An order about a type that changes nothing yet.
+    pub const fn of(kind: ProcessType) -> Self {
+        Self {
+            kind,
+            quantity: None,
+            size: None,
+            boot: None,
+            stop: None,
+        }
+    }
+
+    /// Whether such a type can be changed so.
+    fn check(&self, types: &ProcessTypes) -> Result<(), FormationError> {
+        let kind = &self.kind;
+        match self {
+            _ if !kind.is_release() => {}
+            Self {
+                quantity: Some(_), ..
+            } => return Err(FormationError::Release),
+            Self { boot: Some(_), .. } | Self { stop: Some(_), .. } => {
+                return Err(FormationError::ReleaseTimeout);
+            }
+            _ => {}
+        }
+        // Before the first deploy a type may be told how it is to boot, that it may boot at all.
+        let is_early = self.quantity.is_none() && types.iter().next().is_none();
+        if is_early || types.command(kind).is_some() {
+            return Ok(());
+        }
+        Err(FormationError::UnknownType {
+            kind: kind.clone(),
+            known: known(types),
+        })
+    }
+
+    fn applied_to(&self, settings: ProcessSettings) -> ProcessSettings {
+        let ProcessSettings { size, timeouts } = settings;
+        ProcessSettings {
+            size: self.size.unwrap_or(size),
+            timeouts: Timeouts {
+                boot: self.boot.map_or(timeouts.boot, TimeoutChange::wanted),
+                stop: self.stop.map_or(timeouts.stop, TimeoutChange::wanted),
+            },
+        }
+    }
+}
+
+/// How many processes of each type an app should have, and what is set for them. Types not named
+/// have none; settings outlive deploys, also of types that a release lacks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Formation(BTreeMap<ProcessType, Quantity>);
+pub struct Formation {
+    quantities: BTreeMap<ProcessType, Quantity>,
+    /// Only what differs from the default.
+    settings: BTreeMap<ProcessType, ProcessSettings>,
+}
 
 impl Formation {
-    /// Takes quantities that were checked before.
+    /// Takes quantities that were checked before; nothing else is set.
     pub const fn from_map(quantities: BTreeMap<ProcessType, Quantity>) -> Self {
-        Self(quantities)
+        Self {
+            quantities,
+            settings: BTreeMap::new(),
+        }
+    }
+
+    /// The same quantities with these settings.
+    pub fn with_settings(mut self, settings: BTreeMap<ProcessType, ProcessSettings>) -> Self {
+        self.settings = settings;
+        self.settings
+            .retain(|_, set| *set != ProcessSettings::default());
+        self
     }
 
     /// The formation of a first deploy: one `web`, none of the others.
@@ -101,53 +193,60 @@ impl Formation {
                 Quantity::ZERO
             }
         };
-        Self(types.scalable().map(|k| (k.clone(), quantity(k))).collect())
+        Self::from_map(types.scalable().map(|k| (k.clone(), quantity(k))).collect())
     }
 
     /// How many of a type.
     pub fn quantity(&self, kind: &ProcessType) -> Quantity {
-        self.0.get(kind).copied().unwrap_or(Quantity::ZERO)
+        self.quantities.get(kind).copied().unwrap_or(Quantity::ZERO)
+    }
+
+    /// What is set for a type.
+    pub fn settings(&self, kind: &ProcessType) -> ProcessSettings {
+        self.settings.get(kind).copied().unwrap_or_default()
     }
 
     /// Types and quantities.
     pub fn iter(&self) -> impl Iterator<Item = (&ProcessType, Quantity)> {
-        self.0.iter().map(|(k, q)| (k, *q))
+        self.quantities.iter().map(|(k, q)| (k, *q))
+    }
+
+    /// The types for which something is set, and what.
+    pub fn iter_settings(&self) -> impl Iterator<Item = (&ProcessType, ProcessSettings)> {
+        self.settings.iter().map(|(k, set)| (k, *set))
     }
 
     /// The formation for a release with `types`: kept quantities, and none of what is new, but
     /// one `web` where there was no `web` before.
     pub fn carried_to(&self, types: &ProcessTypes) -> Self {
+        let kept = |k: &ProcessType| self.quantities.get(k).copied();
         let first = Self::first(types);
-        let carried =
-            |(k, q): (&ProcessType, Quantity)| (k.clone(), self.0.get(k).copied().unwrap_or(q));
-        Self(first.iter().map(carried).collect())
+        let carried = first.iter().map(|(k, q)| (k.clone(), kept(k).unwrap_or(q)));
+        Self::from_map(carried.collect()).with_settings(self.settings.clone())
     }
 
     /// The formation after `changes`, which all hold or none.
     ///
     /// # Errors
-    /// [`FormationError`] for a type that `types` lacks, for `release`, and for a result below
-    /// zero or above [`MAX_QUANTITY`].
-    pub fn scaled(
+    /// [`FormationError`] for a type that `types` lacks, for what `release` cannot have, and for a
+    /// quantity below zero or above [`MAX_QUANTITY`].
+    pub fn changed(
         &self,
         types: &ProcessTypes,
-        changes: &[(ProcessType, ScaleChange)],
+        changes: &[FormationChange],
     ) -> Result<Self, FormationError> {
-        let mut next = self.0.clone();
-        for (kind, change) in changes {
-            if kind.is_release() {
-                return Err(FormationError::Release);
+        let mut next = self.quantities.clone();
+        let mut settings = self.settings.clone();
+        for change in changes {
+            change.check(types)?;
+            let set = settings.entry(change.kind.clone()).or_default();
+            *set = change.applied_to(*set);
+            if let Some(quantity) = change.quantity {
+                let now = next.get(&change.kind).copied().unwrap_or(Quantity::ZERO);
+                next.insert(change.kind.clone(), apply(now, quantity)?);
             }
-            if !types.scalable().any(|k| k == kind) {
-                return Err(FormationError::UnknownType {
-                    kind: kind.clone(),
-                    known: known(types),
-                });
-            }
-            let now = next.get(kind).copied().unwrap_or(Quantity::ZERO);
-            next.insert(kind.clone(), apply(now, *change)?);
         }
-        Ok(Self(next))
+        Ok(Self::from_map(next).with_settings(settings))
     }
 }
 
@@ -184,13 +283,34 @@ mod tests {
         formation.iter().map(|(k, q)| format!("{k}={q} ")).collect()
     }
 
+    fn order(kind: &str, quantity: Option<ScaleChange>) -> FormationChange {
+        FormationChange {
+            quantity,
+            ..FormationChange::of(kind.parse().unwrap())
+        }
+    }
+
+    fn resize(kind: &str, size: Size) -> FormationChange {
+        FormationChange {
+            size: Some(size),
+            ..order(kind, None)
+        }
+    }
+
+    fn patience(kind: &str, boot: &str) -> FormationChange {
+        FormationChange {
+            boot: Some(boot.parse().unwrap()),
+            ..order(kind, None)
+        }
+    }
+
     fn scaled(orders: &[(&str, &str)]) -> Result<String, FormationError> {
         let orders: Vec<_> = orders
             .iter()
-            .map(|(k, c)| Ok((k.parse().unwrap(), c.parse()?)))
+            .map(|(k, c)| Ok(order(k, Some(c.parse()?))))
             .collect::<Result<_, FormationError>>()?;
         Formation::first(&types())
-            .scaled(&types(), &orders)
+            .changed(&types(), &orders)
             .map(|f| shown(&f))
     }
 
@@ -202,7 +322,7 @@ mod tests {
     #[test]
     fn quantities_outlive_deploys_and_new_types_start_at_none() {
         let scaled = Formation::first(&types())
-            .scaled(&types(), &[(ProcessType::web(), "0".parse().unwrap())])
+            .changed(&types(), &[order("web", Some("0".parse().unwrap()))])
             .unwrap();
         let next = ProcessTypes::parse(b"web: a\nclock: b\n").unwrap();
         assert_eq!(shown(&scaled.carried_to(&next)), "clock=0 web=0 ");
@@ -232,6 +352,58 @@ mod tests {
                 (Err(got), Err(want)) => assert!(got.to_string().starts_with(want), "{got}"),
                 (got, want) => panic!("{orders:?}: {got:?}, not {want:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn what_is_set_for_a_type_outlives_deploys_and_the_type() {
+        let (web, large) = (ProcessType::web(), Size::PerformanceL);
+        let set = Formation::first(&types())
+            .changed(&types(), &[resize("web", large), patience("worker", "2m")])
+            .unwrap();
+        assert_eq!(shown(&set), "web=1 worker=0 ");
+        let without = ProcessTypes::parse(b"clock: b\n").unwrap();
+        let carried = set.carried_to(&without).carried_to(&types());
+        assert_eq!(carried.settings(&web).size, large);
+        let worker = carried.settings(&"worker".parse().unwrap());
+        assert_eq!(worker.timeouts.boot, Some("2m".parse().unwrap()));
+        assert_eq!(worker.size, Size::default());
+    }
+
+    #[test]
+    fn what_is_set_back_to_the_default_is_as_if_it_never_was_set() {
+        let first = Formation::first(&types());
+        let set = [resize("web", Size::Standard2X), patience("web", "2m")];
+        let set = first.changed(&types(), &set).unwrap();
+        assert_ne!(set, first);
+        let back = [resize("web", Size::default()), patience("web", "default")];
+        assert_eq!(set.changed(&types(), &back).unwrap(), first);
+    }
+
+    #[test]
+    fn before_the_first_deploy_any_type_may_be_told_how_it_will_be() {
+        let none = ProcessTypes::default();
+        let early = Formation::default();
+        let early = early.changed(&none, &[patience("web", "2m")]).unwrap();
+        let carried = early.carried_to(&types());
+        assert_eq!(shown(&carried), "web=1 worker=0 ");
+        let web = carried.settings(&ProcessType::web());
+        assert_eq!(web.timeouts.boot.unwrap().as_secs(), 120);
+        let error = early.changed(&none, &[order("web", Some(ScaleChange::By(1)))]);
+        assert!(error.unwrap_err().to_string().contains("none until"));
+    }
+
+    #[test]
+    fn a_type_is_changed_only_as_it_can_be() {
+        let change = |one| Formation::first(&types()).changed(&types(), &[one]);
+        assert!(change(resize("release", Size::Standard2X)).is_ok());
+        for (one, expected) in [
+            (patience("release", "2m"), "only its size can be set"),
+            (resize("clock", Size::Standard2X), "no process type clock"),
+            (patience("clock", "2m"), "no process type clock"),
+        ] {
+            let error = change(one).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
         }
     }
 }

@@ -13,6 +13,7 @@ mod build;
 mod config;
 mod engine;
 mod formation;
+mod health;
 mod ids;
 mod log;
 mod network;
@@ -21,9 +22,11 @@ mod procfile;
 mod release;
 mod route;
 mod secret;
+mod size;
 mod slug;
 mod terminal;
 mod time;
+mod timeout;
 mod user;
 
 pub use app::{App, AppName, AppNameError};
@@ -33,7 +36,11 @@ pub use engine::{
     BoxFuture, Engine, EngineError, Exit, Files, Input, Intent, Io, Limits, Mount, OutputFn, Place,
     ProcessFilter, ProcessSpec, Runnable, Stream, WindowSize,
 };
-pub use formation::{Formation, FormationError, MAX_QUANTITY, Quantity, ScaleChange};
+pub use formation::{
+    Formation, FormationChange, FormationError, MAX_QUANTITY, ProcessSettings, Quantity,
+    ScaleChange,
+};
+pub use health::{HealthCheck, HealthCheckError, HealthChecks, Rhythm};
 pub use ids::{AppId, BuildId, DomainId, ProcessId, ReleaseId, TokenId, UserId};
 pub use log::{LogLine, LogSource, PlatformSink};
 pub use network::{Network, NetworkError, NetworkPolicy, Reach};
@@ -45,7 +52,9 @@ pub use procfile::{ProcessTypes, ProcfileError};
 pub use release::{Reason, Release, ReleaseStatus, Version};
 pub use route::{Backend, CustomDomain, Hostname, HostnameError, NoBackend, RouteTable};
 pub use secret::Secret;
+pub use size::{Size, SizeError};
 pub use slug::{Layer, LayerId, LayerKind, Slug, SlugId, StackName};
 pub use terminal::tame;
 pub use time::Timestamp;
+pub use timeout::{Timeout, TimeoutChange, TimeoutError, Timeouts};
 pub use user::{AccessToken, Principal, User};

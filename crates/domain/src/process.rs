@@ -150,6 +150,8 @@ pub struct Process {
     pub release: Option<Version>,
     /// The command, as the Procfile or the user gave it.
     pub command: String,
+    /// How large it may grow; `None` for a build step.
+    pub size: Option<crate::Size>,
     /// Its state.
     pub state: ProcessState,
     /// When it was started.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Commit, ProcessTypes, Timestamp};
+use crate::{Commit, HealthChecks, ProcessTypes, Timestamp};
 
 macro_rules! digest {
     ($(#[$doc:meta])* $name:ident) => {
@@ -137,6 +137,8 @@ pub struct Slug {
     pub layers: Vec<Layer>,
     /// Its process types.
     pub process_types: ProcessTypes,
+    /// How its web processes are judged.
+    pub health: HealthChecks,
     /// The commit it was built from.
     pub commit: Commit,
     /// Which builder made it, as in `Python` or `Node.js`.

@@ -153,6 +153,7 @@ fn identity(label: &Label) -> Identity {
         release: label.release,
         command: label.command.clone(),
         reach: label.reach.clone(),
+        size: label.size,
         not_before: Timestamp::default(),
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use noon_domain::{EngineError, Intent, Limits, Place, ProcessId, ProcessState, Reach, Runnable};
+use noon_domain::{EngineError, Intent, Place, ProcessId, ProcessState, Reach, Runnable, Size};
 use tokio::task::JoinSet;
 
 use crate::keeper::{Charge, Keeper};
@@ -84,16 +84,22 @@ impl<'a> Convergence<'a> {
         let Some(release) = &self.intent.release else {
             return;
         };
-        let recipe = Arc::new(self.machine.recipe_of(release, &self.intent.reach));
         for post in self.room.posts() {
             let same_release = |(id, _)| id == Some(release.id);
             // What is to be replaced for what it reaches is left as it was until then.
             let reach = post.identity.reach.as_ref();
             let same_reach = reach.is_none_or(|reach| *reach == self.intent.reach);
             if post.identity.release.is_some_and(same_release) && same_reach {
-                post.order(Order::Equip(recipe.clone()));
+                let size = post.identity.size.unwrap_or_default();
+                let recipe = self.recipe(release, size);
+                post.order(Order::Equip(recipe));
             }
         }
+    }
+
+    fn recipe(&self, release: &Runnable, size: Size) -> Arc<Recipe> {
+        let reach = &self.intent.reach;
+        Arc::new(self.machine.recipe_of(release, reach, size))
     }
 
     fn start(&mut self, place: &Place) {
@@ -109,6 +115,7 @@ impl<'a> Convergence<'a> {
             release: Some((Some(release.id), release.version)),
             command: place.command.clone(),
             reach: Some(self.intent.reach.clone()),
+            size: Some(place.size),
             not_before: place.not_before,
         };
         let view = View::new(
@@ -123,9 +130,7 @@ impl<'a> Convergence<'a> {
             rooms: Arc::downgrade(&self.machine.rooms),
             identity,
             desk,
-            recipe: Some(Arc::new(
-                self.machine.recipe_of(release, &self.intent.reach),
-            )),
+            recipe: Some(self.recipe(release, place.size)),
             stdio: None,
         };
         Keeper::start(charge, kind_of(place));
@@ -234,7 +239,7 @@ fn kind_of(place: &Place) -> Kind {
 }
 
 impl Machine {
-    pub(crate) fn recipe_of(&self, release: &Runnable, reach: &Reach) -> Recipe {
+    pub(crate) fn recipe_of(&self, release: &Runnable, reach: &Reach, size: Size) -> Recipe {
         let layers = release
             .slug
             .layers
@@ -247,7 +252,7 @@ impl Machine {
             env: release.env.clone(),
             commit: Some(release.slug.commit.to_string()),
             reach: reach.clone(),
-            limits: Limits::default(),
+            limits: size.limits(),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use noon_domain::{AppId, AppName, ProcessId, ProcessName, Reach, ReleaseId, Timestamp, Version};
+use noon_domain::{
+    AppId, AppName, ProcessId, ProcessName, Reach, ReleaseId, Size, Timestamp, Version,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -37,6 +39,8 @@ pub struct Label {
     pub release: Option<(Option<ReleaseId>, Version)>,
     /// The command.
     pub command: String,
+    /// Its size; a label of before there were sizes has none, nor has a build step's.
+    pub size: Option<Size>,
     /// When it was started.
     pub started_at: Timestamp,
     /// Its `$PORT`.
@@ -62,6 +66,8 @@ struct Written {
     release_id: Option<Uuid>,
     release_version: Option<u32>,
     command: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    size: Option<String>,
     started_at: i64,
     port: u16,
     on_host: bool,
@@ -88,6 +94,7 @@ impl Label {
             release_id: self.release.and_then(|(id, _)| id).map(|id| id.as_uuid()),
             release_version: self.release.map(|(_, version)| version.get()),
             command: self.command.clone(),
+            size: self.size.map(|size| size.to_string()),
             started_at: self.started_at.as_micros(),
             port: self.port,
             on_host: self.on_host,
@@ -128,6 +135,7 @@ impl Label {
             role: written.role,
             release,
             command: written.command,
+            size: written.size.and_then(|size| size.parse().ok()),
             started_at: Timestamp::from_micros(written.started_at),
             port: written.port,
             on_host: written.on_host,
@@ -169,6 +177,7 @@ mod tests {
             role: Role::Formation,
             release: Some((Some(ReleaseId::new()), Version::new(3))),
             command: "run \"x\" ünï".to_owned(),
+            size: Some(Size::Standard2X),
             started_at: Timestamp::now(),
             port: 5000,
             on_host: false,

@@ -94,6 +94,7 @@ impl Launch {
             role: who.role,
             release: who.release,
             command: who.command.clone(),
+            size: who.size,
             started_at: self.started_at,
             port,
             on_host,

@@ -82,6 +82,7 @@ fn identity(spec: &ProcessSpec, role: Role) -> Identity {
         release: spec.release.map(|version| (None, version)),
         command: spec.command.clone(),
         reach: Some(spec.reach.clone()),
+        size: spec.size,
         not_before: Timestamp::default(),
     }
 }

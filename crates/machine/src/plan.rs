@@ -10,7 +10,7 @@
 use std::cmp::Reverse;
 
 use noon_domain::{
-    Intent, Place, ProcessId, ProcessName, ProcessState, Reach, ReleaseId, Timestamp,
+    Intent, Place, ProcessId, ProcessName, ProcessState, Reach, ReleaseId, Size, Timestamp,
 };
 
 /// A process of the formation as planning needs it.
@@ -26,6 +26,8 @@ pub struct Observed {
     pub command: String,
     /// What it reaches, where that is known.
     pub reach: Option<Reach>,
+    /// Its size.
+    pub size: Size,
     /// When this run was started.
     pub started_at: Timestamp,
     /// Its state.
@@ -112,6 +114,7 @@ fn is_up_to_date(found: &Observed, place: &Place, release: ReleaseId) -> bool {
         && found.name == place.name
         && found.release == release
         && found.command == place.command
+        && found.size == place.size
         && found.started_at >= place.not_before
 }
 

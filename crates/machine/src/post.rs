@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use noon_domain::{
     Address, AppId, AppName, Endpoint, Exit, Limits, Mount, Process, ProcessId, ProcessName,
-    ProcessState, Reach, ReleaseId, Secret, Timestamp, Version,
+    ProcessState, Reach, ReleaseId, Secret, Size, Timestamp, Version,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -27,6 +27,8 @@ pub(crate) struct Identity {
     pub command: String,
     /// What it reaches; `None` is not known, of what an older noon started.
     pub reach: Option<Reach>,
+    /// `None` for a build step.
+    pub size: Option<Size>,
     /// No run may say that it was started earlier, whatever the clock says.
     pub not_before: Timestamp,
 }
@@ -171,6 +173,7 @@ impl Post {
             release,
             command: self.identity.command.clone(),
             reach: self.identity.reach.clone(),
+            size: self.identity.size.unwrap_or_default(),
             started_at: view.started_at,
             state: view.state?,
             pending: view.pending,
@@ -193,6 +196,7 @@ impl Post {
             name: self.identity.name.clone(),
             release: self.identity.release.map(|(_, version)| version),
             command: self.identity.command.clone(),
+            size: self.identity.size,
             state,
             started_at: view.started_at,
             updated_at: view.updated_at,

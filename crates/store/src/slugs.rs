@@ -1,6 +1,8 @@
 //! Slugs: what builds made. Content names them, so two apps may hold the same one.
 
-use noon_domain::{AppId, Layer, LayerKind, ProcessType, ProcessTypes, Slug, SlugId, StackName};
+use noon_domain::{
+    AppId, HealthChecks, Layer, LayerKind, ProcessType, ProcessTypes, Slug, SlugId, StackName,
+};
 use sqlx::AnyConnection;
 
 use crate::db::{all, one, run, transact};
@@ -130,6 +132,7 @@ async fn by_id(conn: &mut AnyConnection, id: SlugId) -> Result<Slug, Error> {
         stack: StackName::new(row.text("stack")?),
         layers: layers(conn, id).await?,
         process_types: process_types(conn, id).await?,
+        health: HealthChecks::default(),
         commit: row.parse("commit_id")?,
         builder: row.text("builder")?,
         created_at: row.time("created_at")?,

@@ -6,7 +6,7 @@ use noon_domain::{Process, ProcessState};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Named, SIZE, Time};
+use crate::{Named, Time};
 
 /// A release by id and number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +74,7 @@ impl From<(Process, DynoContext)> for Dyno {
             name,
             release,
             command,
+            size,
             state,
             started_at,
             updated_at,
@@ -97,7 +98,7 @@ impl From<(Process, DynoContext)> for Dyno {
                 id: release_id,
                 version,
             },
-            size: SIZE.to_owned(),
+            size: size.unwrap_or_default().to_string(),
             state: wire_state(state).to_owned(),
             kind: name.kind.to_string(),
             updated_at: updated_at.into(),
@@ -116,6 +117,9 @@ pub struct DynoCreate {
     /// More environment: the terminal's, as a rule.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// How large it may grow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
     /// Pipes, even where there could be a terminal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub force_no_tty: Option<bool>,

@@ -1,9 +1,10 @@
 //! The formation.
 
+use noon_domain::ProcessType;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Named, SIZE, Time, named_id};
+use crate::{Named, Time, named_id};
 
 /// One process type and its quantity, as `GET /apps/X/formation` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +32,12 @@ pub struct Formation {
 
 impl Formation {
     /// One type of an app's formation.
-    pub fn new(app: &noon_domain::App, kind: &str, command: &str, quantity: u32) -> Self {
+    pub fn new(
+        app: &noon_domain::App,
+        (kind, command): (&ProcessType, &str),
+        formation: &noon_domain::Formation,
+    ) -> Self {
+        let size = formation.settings(kind).size;
         Self {
             app: Named {
                 id: app.id.as_uuid(),
@@ -39,11 +45,11 @@ impl Formation {
             },
             command: command.to_owned(),
             created_at: app.created_at.into(),
-            dyno_size: Named::by_name("dyno-size", SIZE),
-            id: named_id(&format!("formation {}", app.id), kind),
-            quantity,
-            size: SIZE.to_owned(),
-            kind: kind.to_owned(),
+            dyno_size: Named::by_name("dyno-size", size.as_str()),
+            id: named_id(&format!("formation {}", app.id), kind.as_str()),
+            quantity: formation.quantity(kind).get(),
+            size: size.to_string(),
+            kind: kind.to_string(),
             updated_at: app.updated_at.into(),
         }
     }
@@ -77,6 +83,29 @@ pub struct FormationUpdate {
     /// How many, or by how many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<Quantity>,
+    /// How large, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
+    /// How large, as the schema has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dyno_size: Option<SizeRef>,
+}
+
+/// A size by id or by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SizeRef {
+    /// By its name alone.
+    Plain(String),
+    /// By one of the two.
+    Object {
+        /// The id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<Uuid>,
+        /// The name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
 }
 
 /// The body of `PATCH /apps/X/formation`.

@@ -12,6 +12,7 @@ mod app;
 mod build;
 mod domain;
 mod dyno;
+mod dyno_size;
 mod error;
 mod formation;
 mod log_session;
@@ -25,15 +26,14 @@ pub use app::{App, AppContext, AppCreate, AppUpdate, Named, Owner};
 pub use build::{Build, BuildContext};
 pub use domain::{Domain, DomainContext, DomainCreate};
 pub use dyno::{Dyno, DynoContext, DynoCreate, wire_state};
+pub use dyno_size::{DynoSize, Generation, size_by};
 pub use error::ApiError;
-pub use formation::{Formation, FormationUpdate, FormationUpdates, Quantity};
+pub use formation::{Formation, FormationUpdate, FormationUpdates, Quantity, SizeRef};
 pub use log_session::{LogSession, LogSessionCreate};
 pub use range::{Order, Range, RangeError};
 pub use release::{Release, ReleaseContext, Rollback};
 pub use time::Time;
 
-/// The name under which every process size goes: one, until sizes can be chosen.
-pub const SIZE: &str = "noon";
 /// The name of the one region.
 pub const REGION: &str = "local";
 

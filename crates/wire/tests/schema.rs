@@ -127,6 +127,7 @@ fn processes_and_formations_are_valid() {
         name: "web.1".parse().expect("valid"),
         release: Some(domain::Version::FIRST),
         command: "run".to_owned(),
+        size: Some(domain::Size::Standard2X),
         state: domain::ProcessState::Up,
         started_at: domain::Timestamp::now(),
         updated_at: domain::Timestamp::now(),
@@ -142,8 +143,20 @@ fn processes_and_formations_are_valid() {
     check(
         &schema,
         "formation",
-        &wire::Formation::new(&app(), "web", "run", 2),
+        &wire::Formation::new(
+            &app(),
+            (&domain::ProcessType::web(), "run"),
+            &domain::Formation::default(),
+        ),
     );
+}
+
+#[test]
+fn sizes_are_valid() {
+    let Some(schema) = schema() else { return };
+    for size in domain::Size::ALL {
+        check(&schema, "dyno-size", &wire::DynoSize::from(size));
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::terminal;
 ///   noon run 'cd db && ls | wc -l'
 ///   noon run python manage.py migrate
 ///   noon run --detached rake reports:send
+///   noon run --size performance-m rake reports:year
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -29,6 +30,9 @@ pub struct Args {
     /// Pipes, even where there could be a terminal.
     #[arg(long)]
     no_tty: bool,
+    /// How large it may grow, as in standard-2x; see noon help ps resize.
+    #[arg(long, value_name = "SIZE")]
+    size: Option<String>,
     /// The command and its arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
@@ -48,6 +52,7 @@ pub fn run(context: &Context, args: Args) -> Result<u8> {
         },
         force_no_tty: (!is_tty).then_some(true),
         time_to_live: None,
+        size: args.size,
     };
     let dyno: Dyno = app.post("/dynos", &body)?;
     if args.detached {

@@ -1,7 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use noon_domain::{AppId, Network, ProcessTypes, Runnable, Slug, SlugId, StackName, Version};
+use noon_domain::{
+    AppId, HealthChecks, Network, ProcessTypes, Runnable, Slug, SlugId, StackName, Timeouts,
+    Version,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -20,6 +23,7 @@ fn runnable(number: u32) -> Arc<Runnable> {
             stack: StackName::new("debian-12"),
             layers: vec![],
             process_types: ProcessTypes::default(),
+            health: HealthChecks::default(),
             commit: "0".repeat(40).parse().unwrap(),
             builder: String::new(),
             created_at: Timestamp::default(),
@@ -33,6 +37,26 @@ fn place(name: &str, command: &str, not_before: i64) -> Place {
         name: name.parse().unwrap(),
         command: command.to_owned(),
         not_before: Timestamp::from_micros(not_before),
+        size: Size::default(),
+        timeouts: Timeouts::default(),
+        health: HealthChecks::default(),
+    }
+}
+
+fn large(name: &str) -> Place {
+    Place {
+        size: Size::PerformanceL,
+        ..place(name, "run", 0)
+    }
+}
+
+fn patient(name: &str) -> Place {
+    Place {
+        timeouts: Timeouts {
+            boot: "2m".parse().ok(),
+            stop: "5m".parse().ok(),
+        },
+        ..place(name, "run", 0)
     }
 }
 
@@ -54,6 +78,7 @@ fn found(id: u128, name: &str, number: u32, state: ProcessState) -> Observed {
         release: release(number),
         command: "run".to_owned(),
         reach: Some(Network::Nat.into()),
+        size: Size::default(),
         started_at: Timestamp::from_micros(10),
         state,
         pending: state == ProcessState::Starting,
@@ -99,7 +124,7 @@ fn each_case_has_its_next_round() {
         reach: None,
         ..found(1, "web.1", 1, Up)
     };
-    let cases: [(&str, Intent, Vec<Observed>, &[&str]); 19] = [
+    let cases: [(&str, Intent, Vec<Observed>, &[&str]); 21] = [
         ("nothing", intent(None, vec![]), vec![], &[]),
         (
             "first",
@@ -172,6 +197,18 @@ fn each_case_has_its_next_round() {
             &["await 2"],
         ),
         (
+            "another size wanted",
+            intent(Some(1), vec![large("web.1")]),
+            vec![found(1, "web.1", 1, Up)],
+            &["start web.1"],
+        ),
+        (
+            "another patience and judgement wanted",
+            intent(Some(1), vec![patient("web.1")]),
+            vec![found(1, "web.1", 1, Up)],
+            &[],
+        ),
+        (
             "restart wanted",
             intent(Some(1), vec![place("web.1", "run", 11)]),
             vec![found(1, "web.1", 1, Up)],
@@ -230,6 +267,7 @@ fn take(step: &Step, world: &mut Vec<Observed>, intent: &Intent, fresh: &mut u12
                 release: intent.release.as_ref().unwrap().id,
                 command: place.command.clone(),
                 reach: Some(intent.reach.clone()),
+                size: place.size,
                 started_at: place.not_before.max(Timestamp::from_micros(100)),
                 state: ProcessState::Starting,
                 pending: true,
@@ -246,6 +284,10 @@ fn take(step: &Step, world: &mut Vec<Observed>, intent: &Intent, fresh: &mut u12
     }
 }
 
+fn any_size() -> impl Strategy<Value = Size> {
+    prop_oneof![Just(Size::Standard1X), Just(Size::Standard2X)]
+}
+
 fn any_world() -> impl Strategy<Value = Vec<Observed>> {
     let state = prop_oneof![
         Just(ProcessState::Starting),
@@ -259,27 +301,33 @@ fn any_world() -> impl Strategy<Value = Vec<Observed>> {
         1u32..3,
         "run|old",
         0i64..20,
-        state,
+        (state, any_size()),
         any::<bool>(),
     );
     proptest::collection::vec(one, 0..8).prop_map(|all| {
-        let make = |(index, (name, number, command, started, state, pending)): (
-            usize,
-            (String, u32, String, i64, ProcessState, bool),
-        )| Observed {
-            command,
-            started_at: Timestamp::from_micros(started),
-            pending: pending && state != ProcessState::Up,
-            ..found(index as u128 + 1, &name, number, state)
+        type Drawn = (String, u32, String, i64, (ProcessState, Size), bool);
+        let make = |(index, drawn): (usize, Drawn)| {
+            let (name, number, command, started, (state, size), pending) = drawn;
+            Observed {
+                command,
+                started_at: Timestamp::from_micros(started),
+                pending: pending && state != ProcessState::Up,
+                size,
+                ..found(index as u128 + 1, &name, number, state)
+            }
         };
         all.into_iter().enumerate().map(make).collect()
     })
 }
 
 fn any_intent() -> impl Strategy<Value = Intent> {
-    let places = proptest::collection::btree_map("(web|worker)\\.[1-3]", 0i64..20, 0..5);
+    let one = (0i64..20, any_size());
+    let places = proptest::collection::btree_map("(web|worker)\\.[1-3]", one, 0..5);
     (proptest::option::of(1u32..3), places).prop_map(|(number, places)| {
-        let places = places.iter().map(|(name, at)| place(name, "run", *at));
+        let places = places.iter().map(|(name, (at, size))| Place {
+            size: *size,
+            ..place(name, "run", *at)
+        });
         intent(number, places.collect())
     })
 }

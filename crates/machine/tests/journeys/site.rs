@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use noon_domain::{
-    Address, AppId, Engine, Exit, Files, Intent, Io, Layer, LayerId, LayerKind, Limits, Network,
-    Place, Process, ProcessId, ProcessSpec, ProcessState, ProcessTypes, Reach, ReleaseId, Runnable,
-    Secret, Slug, SlugId, StackName, Timestamp, Version,
+    Address, AppId, Engine, Exit, Files, HealthChecks, Intent, Io, Layer, LayerId, LayerKind,
+    Limits, Network, Place, Process, ProcessId, ProcessSpec, ProcessState, ProcessTypes, Reach,
+    ReleaseId, Runnable, Secret, Size, Slug, SlugId, StackName, Timeouts, Timestamp, Version,
 };
 use noon_machine::{Hooks, Machine, Rules, Settings};
 use tempfile::TempDir;
@@ -216,6 +216,9 @@ impl App {
             name: name.parse().unwrap(),
             command: (*command).to_owned(),
             not_before: Timestamp::default(),
+            size: Size::default(),
+            timeouts: Timeouts::default(),
+            health: HealthChecks::default(),
         };
         Intent {
             app: self.id,
@@ -243,6 +246,7 @@ impl App {
                     bytes: 0,
                 }],
                 process_types: ProcessTypes::default(),
+                health: HealthChecks::default(),
                 commit: "0".repeat(40).parse().unwrap(),
                 builder: "test".to_owned(),
                 created_at: Timestamp::now(),
@@ -267,6 +271,7 @@ impl App {
             command: command.to_owned(),
             env: self.env.clone(),
             reach: self.reach.clone(),
+            size: Some(Size::default()),
             limits: Limits::default(),
         }
     }

@@ -1,8 +1,8 @@
 //! What promises need before they can be put to the test.
 
 use noon_domain::{
-    App, AppId, ConfigChange, ConfigKey, ConfigVars, Layer, LayerId, LayerKind, ProcessTypes,
-    Reason, Secret, Slug, SlugId, StackName, Timestamp, User,
+    App, AppId, ConfigChange, ConfigKey, ConfigVars, HealthChecks, Layer, LayerId, LayerKind,
+    ProcessTypes, Reason, Secret, Slug, SlugId, StackName, Timestamp, User,
 };
 use noon_store::{NewApp, NewRelease, Store};
 
@@ -79,6 +79,7 @@ pub fn slug(seed: u8) -> Slug {
             layer(9, LayerKind::Dependencies),
             layer(seed, LayerKind::Source),
         ],
+        health: HealthChecks::default(),
         process_types: ProcessTypes::parse("worker: b ünïcode\nweb: a\n".as_bytes()).unwrap(),
         commit: "c".repeat(40).parse().unwrap(),
         builder: "Python".to_owned(),

@@ -9,18 +9,19 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 
-/// Says how many processes of each type there shall be, and waits until they are up.
+/// Says how many processes of each type there shall be and how large, and waits until they are up.
 ///
 /// All changes are made, or none. Without any it shows how many there shall be now.
 ///
 /// Example:
 ///   noon ps scale web=3 worker+1
 ///   noon ps scale worker=0
+///   noon ps scale web=2:standard-2x
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// As in web=3, worker+1 or worker-1.
-    #[arg(value_name = "TYPE=QUANTITY")]
+    /// As in web=3, web=2:standard-2x, worker+1 or worker-1.
+    #[arg(value_name = "TYPE=QUANTITY[:SIZE]")]
     changes: Vec<String>,
     /// Does not wait.
     #[arg(long)]
@@ -69,6 +70,7 @@ fn show(context: &Context, formation: &[Formation], is_json: bool) -> Result<()>
         vec![
             entry.kind.clone(),
             entry.quantity.to_string(),
+            entry.size.clone(),
             entry.command.clone(),
         ]
     };
@@ -78,26 +80,33 @@ fn show(context: &Context, formation: &[Formation], is_json: bool) -> Result<()>
 }
 
 fn parse(text: &str) -> Result<FormationUpdate> {
-    let (kind, quantity) = match text.split_once('=') {
-        Some((kind, quantity)) => (kind, quantity),
+    let (kind, wanted) = match text.split_once('=') {
+        Some((kind, wanted)) => (kind, wanted),
         None => text.split_at(text.rfind(['+', '-']).unwrap_or(text.len())),
+    };
+    let (quantity, size) = match wanted.split_once(':') {
+        Some((quantity, size)) => (quantity, Some(size)),
+        None => (wanted, None),
     };
     let is_absolute = text.contains('=');
     let digits = quantity
         .strip_prefix(['+', '-'])
         .filter(|_| !is_absolute)
         .unwrap_or(quantity);
-    if kind.is_empty() || digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+    let is_counted = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    if kind.is_empty() || !is_counted || size == Some("") {
         let sentence = format!("{text:?} does not say how many of what");
         return Err(Error::usage(
             sentence,
-            "noon ps scale web=2, or worker+1, or worker-1",
+            "noon ps scale web=2, or web=2:standard-2x, or worker+1, or worker-1",
         ));
     }
     let quantity = Some(Quantity::Text(quantity.to_owned()));
     Ok(FormationUpdate {
         kind: kind.to_owned(),
         quantity,
+        size: size.map(str::to_owned),
+        dyno_size: None,
     })
 }
 
@@ -170,6 +179,9 @@ mod tests {
             assert_eq!(update.kind, kind);
             assert_eq!(update.quantity, Some(Quantity::Text(quantity.to_owned())));
         }
+        let sized = parse("web=2:standard-2x").unwrap();
+        assert_eq!(sized.quantity, Some(Quantity::Text("2".to_owned())));
+        assert_eq!(sized.size.as_deref(), Some("standard-2x"));
         for bad in [
             "web",
             "web=",
@@ -177,7 +189,9 @@ mod tests {
             "web=two",
             "web=+1",
             "web=-1",
-            "web=1:standard",
+            "web=1:",
+            "web=:standard-2x",
+            "web:standard-2x",
             "+1",
             "web=1.5",
             "web--",
