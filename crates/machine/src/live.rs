@@ -186,7 +186,7 @@ pub(crate) fn exit(ended: Ended) -> Exit {
     match ended {
         Ended::Code(code) => Exit::Code(code),
         Ended::Signal(signal) => Exit::Signal(signal),
-        Ended::OutOfMemory => Exit::Signal(9),
+        Ended::OutOfMemory | Ended::MachineOutOfMemory => Exit::Signal(9),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::codec::Reader;
 use crate::sys::{file, socket};
-use crate::{Ended, Error, protocol};
+use crate::{Ended, Error, Notice, protocol};
 
 /// How long a shim may take to answer, in seconds.
 const PATIENCE: i64 = 10;
@@ -15,7 +15,9 @@ const PATIENCE: i64 = 10;
 #[derive(Debug)]
 pub struct Shim {
     connection: OwnedFd,
-    life: OwnedFd,
+    /// A pipe of our own into which the shim writes notices; from an older shim, one that all
+    /// share and into which nothing is written.
+    watch: OwnedFd,
 }
 
 /// What a shim knows of its process.
@@ -37,23 +39,18 @@ impl Shim {
     /// Connects to the shim of `dir`; [`Error::Gone`] when nobody listens there.
     pub fn connect(dir: &Path) -> Result<Self, Error> {
         let connection = open(dir)?;
-        let mut fds = ask(
-            &connection,
-            "connect",
-            &protocol::plain(protocol::STATUS),
-            |_| Ok(()),
-        )?
-        .1;
-        match fds.pop() {
-            Some(life) => Ok(Self { connection, life }),
-            None => Err(missing("connect")),
-        }
+        // A shim of the previous version, or one that is watched by many, has but the shared pipe.
+        let watch = match descriptor(&connection, "connect", protocol::WATCH) {
+            Err(Error::Refused { .. }) => descriptor(&connection, "connect", protocol::STATUS),
+            given => given,
+        };
+        watch.map(|watch| Self { connection, watch })
     }
 
     /// The connection over which the process was launched.
-    pub(crate) fn launched(connection: OwnedFd, life: OwnedFd) -> Self {
+    pub(crate) fn launched(connection: OwnedFd, watch: OwnedFd) -> Self {
         socket::set_patience(connection.as_fd(), PATIENCE);
-        Self { connection, life }
+        Self { connection, watch }
     }
 
     /// Asks how the process is.
@@ -70,12 +67,13 @@ impl Shim {
 
     /// Gives the read end of the output pipe; the shim keeps its own. Refused where there is none.
     pub fn output(&mut self) -> Result<OwnedFd, Error> {
-        self.descriptor("give the output pipe", protocol::OUTPUT)
+        descriptor(&self.connection, "give the output pipe", protocol::OUTPUT)
     }
 
     /// Gives the network namespace of the process. Refused once the process has ended.
     pub fn netns(&mut self) -> Result<OwnedFd, Error> {
-        self.descriptor("give the network namespace", protocol::NETNS)
+        let act = "give the network namespace";
+        descriptor(&self.connection, act, protocol::NETNS)
     }
 
     /// Sends a signal to every process inside the walls; none are left to tell once it has ended.
@@ -90,11 +88,37 @@ impl Shim {
         ask(&self.connection, "end the process", &request, |_| Ok(())).map(drop)
     }
 
-    /// A descriptor that becomes readable when the process has ended or the shim has died.
+    /// A descriptor that becomes readable when there is a notice, and when the process has ended or
+    /// the shim has died; it stays readable after the end.
     ///
-    /// Never read from it: it stays readable for all who wait.
+    /// Nobody reads from it but [`Shim::next_notice`], which tells the two apart. Without a
+    /// `memory_quota` there are no notices.
     pub fn wait_fd(&self) -> BorrowedFd<'_> {
-        self.life.as_fd()
+        self.watch.as_fd()
+    }
+
+    /// Takes the next notice; `None` once the process has ended or the shim has died.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] when there is none at present: wait for [`Shim::wait_fd`].
+    pub fn next_notice(&self) -> io::Result<Option<Notice>> {
+        loop {
+            // A pipe that is shared waits for ever when it is read, until it ends.
+            let mut set = [socket::readable(self.watch.as_fd())];
+            socket::poll(&mut set, 0)?;
+            if set[0].revents == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let mut record = [0; Notice::LENGTH];
+            match file::read(self.watch.as_fd(), &mut record)? {
+                0 => return Ok(None),
+                // What a newer shim says beyond what is known here is left out.
+                _ => match Notice::decode(record) {
+                    Some(notice) => return Ok(Some(notice)),
+                    None => continue,
+                },
+            }
+        }
     }
 
     /// Tells the shim that the end was taken note of, so that it may leave. Refused before the end.
@@ -102,11 +126,11 @@ impl Shim {
         let request = protocol::plain(protocol::DISMISS);
         ask(&self.connection, "leave", &request, |_| Ok(())).map(drop)
     }
+}
 
-    fn descriptor(&mut self, act: &'static str, verb: u8) -> Result<OwnedFd, Error> {
-        let mut fds = ask(&self.connection, act, &protocol::plain(verb), |_| Ok(()))?.1;
-        fds.pop().ok_or_else(|| missing(act))
-    }
+fn descriptor(connection: &OwnedFd, act: &'static str, verb: u8) -> Result<OwnedFd, Error> {
+    let mut fds = ask(connection, act, &protocol::plain(verb), |_| Ok(()))?.1;
+    fds.pop().ok_or_else(|| missing(act))
 }
 
 fn missing(act: &'static str) -> Error {
@@ -156,5 +180,47 @@ fn ask<T>(
             let reason = protocol::read_refusal(fields).map_err(talk)?.reason;
             Err(Error::Refused { act, reason })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Writer;
+
+    /// Answers as a shim of the first version: it knows no way to watch.
+    fn older_shim(listener: OwnedFd, life: OwnedFd) -> io::Result<()> {
+        socket::poll(&mut [socket::readable(listener.as_fd())], -1)?;
+        let client = socket::accept(listener.as_fd())?;
+        loop {
+            let mut request = [0; 256];
+            let (length, _) = socket::receive(client.as_fd(), &mut request, 0)?;
+            let (words, fds) = match request.first() {
+                _ if length == 0 => return Ok(()),
+                Some(&protocol::STATUS) => {
+                    let words = protocol::message(protocol::DONE, Writer::default());
+                    (words, vec![life.as_raw_fd()])
+                }
+                _ => (protocol::refusal("unknown", None), Vec::new()),
+            };
+            socket::send(client.as_fd(), &words, &fds, 0)?;
+        }
+    }
+
+    #[test]
+    fn an_older_shim_is_watched_by_its_shared_pipe() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = file::open_dir(home.path()).unwrap();
+        let path = format!("/proc/self/fd/{}/{}", dir.as_raw_fd(), protocol::SOCKET);
+        let listener = socket::listen(&path).unwrap();
+        let (life, alive) = file::pipe().unwrap();
+        let older = std::thread::spawn(move || older_shim(listener, life));
+        let shim = Shim::connect(home.path()).unwrap();
+        let nothing = shim.next_notice().unwrap_err();
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        drop(alive);
+        assert_eq!(shim.next_notice().unwrap(), None);
+        drop(shim);
+        older.join().unwrap().unwrap();
     }
 }

@@ -13,8 +13,11 @@ pub enum Ended {
     Code(i32),
     /// This signal ended it.
     Signal(i32),
-    /// The kernel ended it because its memory limit was reached.
+    /// It used more memory than its own limit allows.
     OutOfMemory,
+    /// The kernel ended it because the machine, or a group that holds the platform too, had no
+    /// memory left; its own limit was not reached.
+    MachineOutOfMemory,
 }
 
 impl Ended {
@@ -36,7 +39,7 @@ impl Ended {
         match self {
             Self::Code(code) => code,
             Self::Signal(signal) => 128 + signal,
-            Self::OutOfMemory => 128 + libc::SIGKILL,
+            Self::OutOfMemory | Self::MachineOutOfMemory => 128 + libc::SIGKILL,
         }
     }
 
@@ -46,6 +49,7 @@ impl Ended {
             ("v1", "code", Some(n)) => Some(Self::Code(n.parse().ok()?)),
             ("v1", "signal", Some(n)) => Some(Self::Signal(n.parse().ok()?)),
             ("v1", "oom", None) => Some(Self::OutOfMemory),
+            ("v1", "machine-oom", None) => Some(Self::MachineOutOfMemory),
             _ => None,
         }
     }
@@ -57,6 +61,7 @@ impl fmt::Display for Ended {
             Self::Code(code) => write!(f, "v1 code {code}"),
             Self::Signal(signal) => write!(f, "v1 signal {signal}"),
             Self::OutOfMemory => f.write_str("v1 oom"),
+            Self::MachineOutOfMemory => f.write_str("v1 machine-oom"),
         }
     }
 }
@@ -77,6 +82,7 @@ mod tests {
             Ended::Code(3),
             Ended::Signal(9),
             Ended::OutOfMemory,
+            Ended::MachineOutOfMemory,
         ] {
             assert_eq!(Ended::parse(&ended.to_string()), Some(ended));
         }

@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::codec::{Reader, Writer, cut, number, text};
-use crate::{AppDir, Bind, Net, Spec, Upper};
+use crate::{AppDir, Bind, Cpu, Limits, Net, Spec, Upper};
 
 const LABEL: u16 = 1;
 const ARGUMENT: u16 = 2;
@@ -26,6 +26,9 @@ const DISK: u16 = 15;
 const NOFILE: u16 = 16;
 const NAMESERVER: u16 = 17;
 const HOST: u16 = 18;
+const MEMORY_QUOTA: u16 = 19;
+const CPU_WEIGHT: u16 = 20;
+const CPU_MILLICORES: u16 = 21;
 const STDIO: u16 = 100;
 const NESTED: u16 = 101;
 const DIRECTORY: u16 = 102;
@@ -70,10 +73,6 @@ impl Envelope {
             .text(HOSTNAME, &spec.hostname)
             .number(UID, spec.uid.into())
             .number(NETWORK, i64::from(spec.network == Net::Isolated))
-            .maybe(MEMORY, spec.limits.memory)
-            .maybe(TASKS, spec.limits.tasks.map(u64::from))
-            .maybe(DISK, spec.limits.disk)
-            .maybe(NOFILE, spec.limits.nofile)
             .each(&spec.system.nameservers, |w, server| {
                 w.text(NAMESERVER, &server.to_string())
             })
@@ -84,7 +83,7 @@ impl Envelope {
             .number(NESTED, self.nested.into())
             .bytes(DIRECTORY, self.directory.as_os_str().as_bytes())
             .maybe(LENT, self.lent.map(u64::from));
-        encode_paths(written, spec).done()
+        encode_limits(encode_paths(written, spec), &spec.limits).done()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> io::Result<Self> {
@@ -107,6 +106,41 @@ impl Envelope {
         }
         Ok(envelope)
     }
+}
+
+fn encode_limits(written: Writer, limits: &Limits) -> Writer {
+    let bound = limits.cpu.and_then(|cpu| cpu.millicores);
+    written
+        .maybe(MEMORY, limits.memory)
+        .maybe(MEMORY_QUOTA, limits.memory_quota)
+        .maybe(CPU_WEIGHT, limits.cpu.map(|cpu| cpu.weight.into()))
+        .maybe(CPU_MILLICORES, bound.map(u64::from))
+        .maybe(TASKS, limits.tasks.map(u64::from))
+        .maybe(DISK, limits.disk)
+        .maybe(NOFILE, limits.nofile)
+}
+
+fn decode_limit(limits: &mut Limits, field: u16, value: &[u8]) -> io::Result<()> {
+    let number = number(value)? as u64;
+    match field {
+        MEMORY => limits.memory = Some(number),
+        MEMORY_QUOTA => limits.memory_quota = Some(number),
+        CPU_WEIGHT => {
+            limits.cpu = Some(Cpu {
+                weight: number as u32,
+                millicores: None,
+            });
+        }
+        CPU_MILLICORES => {
+            if let Some(cpu) = &mut limits.cpu {
+                cpu.millicores = Some(number as u32);
+            }
+        }
+        TASKS => limits.tasks = Some(number as u32),
+        DISK => limits.disk = Some(number),
+        _ => limits.nofile = Some(number),
+    }
+    Ok(())
 }
 
 fn encode_paths(written: Writer, spec: &Spec) -> Writer {
@@ -142,10 +176,9 @@ fn decode_spec(spec: &mut Spec, field: u16, value: &[u8]) -> io::Result<()> {
                 Net::Isolated
             }
         }
-        MEMORY => spec.limits.memory = Some(number(value)? as u64),
-        TASKS => spec.limits.tasks = Some(number(value)? as u32),
-        DISK => spec.limits.disk = Some(number(value)? as u64),
-        NOFILE => spec.limits.nofile = Some(number(value)? as u64),
+        MEMORY | MEMORY_QUOTA | CPU_WEIGHT | CPU_MILLICORES | TASKS | DISK | NOFILE => {
+            decode_limit(&mut spec.limits, field, value)?;
+        }
         NAMESERVER => spec.system.nameservers.push(address(&text(value)?)?),
         HOST => {
             let (ip, name) = split_text(value)?;
@@ -226,7 +259,7 @@ pub(crate) fn empty() -> Spec {
         app: AppDir::default(),
         mounts: Vec::new(),
         network: Net::Host,
-        limits: crate::Limits::default(),
+        limits: Limits::default(),
         system: crate::System::default(),
     }
 }
@@ -234,7 +267,7 @@ pub(crate) fn empty() -> Spec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Limits, System};
+    use crate::System;
 
     fn full() -> Envelope {
         let spec = Spec {
@@ -266,6 +299,11 @@ mod tests {
             network: Net::Isolated,
             limits: Limits {
                 memory: Some(1),
+                memory_quota: Some(5),
+                cpu: Some(Cpu {
+                    weight: 50,
+                    millicores: Some(250),
+                }),
                 tasks: Some(2),
                 disk: Some(3),
                 nofile: Some(4),

@@ -50,13 +50,13 @@ pub fn launch(shim: &ShimProgram, dir: &Path, spec: &Spec, stdio: Stdio) -> Resu
         (Err(error), _) => return Err(error),
     };
     let mut fds = answer.fds.into_iter();
-    let life = fds
+    let watch = fds
         .next()
         .ok_or_else(|| Error::Shim(io::Error::from(io::ErrorKind::InvalidData)))?;
     if let (Some(owner), Some(namespace)) = (answer.lends, fds.next()) {
         shim.keep_lent(spec.uid, Lent { owner, namespace });
     }
-    Ok(Shim::launched(connection, life))
+    Ok(Shim::launched(connection, watch))
 }
 
 fn cannot_open(dir: &Path, source: io::Error) -> Error {

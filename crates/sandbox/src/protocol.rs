@@ -28,6 +28,8 @@ pub(crate) const KILL: u8 = 14;
 pub(crate) const DISMISS: u8 = 15;
 /// Words in a file in memory, then the descriptors of a command; its end is told here too.
 pub(crate) const EXEC: u8 = 16;
+/// A pipe of the client's own, for notices.
+pub(crate) const WATCH: u8 = 17;
 pub(crate) const DONE: u8 = 100;
 pub(crate) const REFUSED: u8 = 101;
 

@@ -84,14 +84,30 @@ pub enum Net {
 /// What a process and its children may use up; `None` is no limit of ours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of memory, files in `/tmp` and the ephemeral layer included.
+    /// Bytes of memory, files in `/tmp` and the ephemeral layer included (where no cgroup counts,
+    /// those are not). Beyond it the process is ended: [`crate::Ended::OutOfMemory`].
     pub memory: Option<u64>,
+    /// Bytes of memory beyond which those who watch are told ([`crate::Notice`]) and nothing is
+    /// ended. What the kernel could take back at once, clean files, does not count.
+    pub memory_quota: Option<u64>,
+    /// Its share of the CPU. Where no cgroup shares it out, a weight below 100 becomes niceness
+    /// and the bound is not held.
+    pub cpu: Option<Cpu>,
     /// Number of processes and threads.
     pub tasks: Option<u32>,
     /// Bytes of `/tmp`, `/dev/shm` and the ephemeral layer together; 512 MiB where not given.
     pub disk: Option<u64>,
     /// Open files of each process.
     pub nofile: Option<u64>,
+}
+
+/// A share of the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cpu {
+    /// Its part beside others while there is not enough for all: 1 to 10000, 100 is ordinary.
+    pub weight: u32,
+    /// The most that it gets even of an idle machine, in thousandths of a core; at least 10.
+    pub millicores: Option<u32>,
 }
 
 /// The stack: the host's `/usr`, read-only, under a generated `/etc`.

@@ -25,6 +25,8 @@ pub(super) struct App<'a> {
     pub(super) filter: &'a Filter,
     /// Whether the number of tasks must be bounded here, since no cgroup does it.
     pub(super) bound_tasks: bool,
+    /// How nice it must be, since no cgroup shares out the CPU.
+    pub(super) niceness: i32,
 }
 
 impl App<'_> {
@@ -60,6 +62,7 @@ impl App<'_> {
     /// Gives up for good all that an app does not have, but its user and capabilities.
     pub(super) fn lock_down(&self) -> Outcome<Program> {
         self.limits(&self.envelope.spec.limits);
+        process::be_nice(self.niceness);
         self.wire().at("connecting standard input and output")?;
         let program = Program::new(self.envelope).at("reading the command")?;
         process::drop_bounding_set();

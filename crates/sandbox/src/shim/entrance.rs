@@ -27,6 +27,8 @@ pub(super) struct Terms {
     pub(super) nested: bool,
     /// Whether the number of tasks must be bounded by an rlimit, since no cgroup does it.
     pub(super) bound_tasks: bool,
+    /// How nice all must be, since no cgroup shares out the CPU.
+    pub(super) niceness: i32,
     /// Whether init was born into the v2 group.
     pub(super) in_group: bool,
 }
@@ -58,6 +60,7 @@ impl Entrance<'_> {
     fn try_pass(&self) -> Outcome<()> {
         process::control(libc::PR_SET_DUMPABLE, 0).at("hiding")?;
         self.let_go();
+        process::be_ordinary();
         cgroup::join(self.doors).at("joining the cgroups")?;
         let envelope = self.envelope()?;
         let filter = Filter::compile();
@@ -75,6 +78,7 @@ impl Entrance<'_> {
             stdio,
             filter: &filter,
             bound_tasks: self.terms.bound_tasks,
+            niceness: self.terms.niceness,
         };
         let program = app.lock_down()?;
         app.begin(&program)

@@ -54,6 +54,8 @@ impl Init<'_> {
         if file::read(self.go.as_fd(), &mut [0]).at("waiting for the shim")? == 0 {
             process::leave(127);
         }
+        // A v1 group of the CPU has no room for real time, and an app no claim to it.
+        process::be_ordinary();
         cgroup::join(self.doors).at("joining the cgroups")?;
         process::unshare(libc::CLONE_NEWCGROUP).at("hiding the cgroups")?;
         // The app makes its network while init mounts: both take about as long.

@@ -5,9 +5,11 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::entrance::Terms;
+use super::gauge::{Finding, Gauge};
+use super::start;
 use super::visitors::Visitors;
-use super::{memory, start};
-use crate::cgroup::Cgroup;
+use super::watchers::Watchers;
+use crate::cgroup::{Cgroup, Shortage};
 use crate::ended::EXIT_FILE;
 use crate::sys::{file, process, socket};
 use crate::{Ended, Status, protocol};
@@ -38,8 +40,7 @@ pub(super) struct Process {
     pub(super) lends: Option<(u32, OwnedFd)>,
     pub(super) cgroup: Cgroup,
     pub(super) output: Option<OwnedFd>,
-    /// The memory limit, where nobody but the shim holds the process to it; in bytes.
-    pub(super) memory: Option<u64>,
+    pub(super) gauge: Gauge,
 }
 
 impl Process {
@@ -53,7 +54,9 @@ impl Process {
 pub(super) struct Keeper {
     process: Process,
     started_at_micros: i64,
-    /// Both ends of a pipe into which nothing is written: it says by its end that we have one.
+    watchers: Watchers,
+    /// For clients of the previous version, once there is one: both ends of a pipe into which
+    /// nothing is written. It says by its end that we have one.
     life: Option<(OwnedFd, OwnedFd)>,
     ended: Option<(Ended, Instant)>,
     killed: bool,
@@ -72,6 +75,7 @@ impl Keeper {
         Self {
             process,
             started_at_micros: process::now_micros(),
+            watchers: Watchers::default(),
             life: None,
             ended: None,
             killed: false,
@@ -84,17 +88,17 @@ impl Keeper {
 
     /// Keeps the process to its end, and until someone has taken note of that.
     pub(super) fn keep(mut self, launcher: OwnedFd) -> io::Result<()> {
-        let (read, write) = file::pipe()?;
+        let watch = self.watchers.admit()?;
         let lends = self.process.lends.take();
-        let mut known = vec![read.as_raw_fd()];
+        let mut known = vec![watch.as_raw_fd()];
         known.extend(lends.iter().map(|(_, namespace)| namespace.as_raw_fd()));
         let words = protocol::launched(lends.as_ref().map(|(owner, _)| *owner));
-        self.life = Some((read, write));
         // A launcher that died meanwhile does not end its process.
         if socket::send(launcher.as_fd(), &words, &known, 0).is_ok() {
             self.clients.push(launcher);
         }
-        drop(lends);
+        drop((lends, watch));
+        self.process.gauge.arm(&self.process.cgroup);
         while !self.may_leave() {
             self.turn()?;
         }
@@ -113,6 +117,8 @@ impl Keeper {
     fn turn(&mut self) -> io::Result<()> {
         let mut set = vec![socket::readable(self.process.listener.as_fd())];
         set.push(socket::readable(self.process.pidfd.as_fd()));
+        set.extend(self.process.gauge.entries());
+        set.extend(self.watchers.entries());
         set.extend(
             self.clients
                 .iter()
@@ -121,12 +127,10 @@ impl Keeper {
         if self.ended.is_some() {
             set[1].fd = -1;
         }
-        let clients = set.len();
+        let visitors = set.len();
         set.extend(self.visitors.poll_entries());
-        let looks_again =
-            self.ended.is_some() || self.process.memory.is_some() || self.visitors.is_timed();
-        socket::poll(&mut set, if looks_again { LOOK_MS } else { -1 })?;
-        let asking: Vec<RawFd> = set[2..clients]
+        socket::poll(&mut set, self.patience())?;
+        let stirred: Vec<RawFd> = set[2..visitors]
             .iter()
             .filter(|entry| entry.revents != 0)
             .map(|entry| entry.fd)
@@ -134,9 +138,11 @@ impl Keeper {
         if set[1].revents != 0 {
             self.end();
         }
-        self.visitors.tend(&set[clients..], &self.process.cgroup);
-        for fd in asking {
-            self.hear(fd);
+        self.visitors.tend(&set[visitors..], &self.process.cgroup);
+        for fd in stirred {
+            if !self.watchers.forget(fd) && !self.process.gauge.ring(fd) {
+                self.hear(fd);
+            }
         }
         if set[0].revents != 0 {
             self.accept();
@@ -145,13 +151,33 @@ impl Keeper {
         Ok(())
     }
 
-    /// Holds the process to its memory as well as one can from outside: twice the limit ends it.
+    /// How long to wait for something to happen, in milliseconds.
+    fn patience(&self) -> i32 {
+        let lingers = self.ended.is_some() || self.visitors.is_timed();
+        let linger = lingers.then_some(LOOK_MS);
+        let gauge = self.process.gauge.due().filter(|_| self.ended.is_none());
+        // Up to the full millisecond, lest it be asked in vain.
+        let gauge = gauge.map(|due| i32::try_from(due.as_millis() + 1).unwrap_or(i32::MAX));
+        linger.into_iter().chain(gauge).min().unwrap_or(-1)
+    }
+
+    /// Tells of memory beyond the quota, and ends what nobody else holds to its limit.
     fn watch_memory(&mut self) {
-        let Some(limit) = self.process.memory.filter(|_| self.ended.is_none()) else {
+        if self.ended.is_some() {
             return;
-        };
-        if memory::resident(self.process.init) > limit.saturating_mul(2) {
-            self.starved = self.kill().is_ok();
+        }
+        let Process {
+            gauge,
+            cgroup,
+            proc,
+            init,
+            ..
+        } = &mut self.process;
+        let roots = self.visitors.pids().chain([*init]).collect();
+        match gauge.look(cgroup, proc, roots) {
+            Finding::Fine => {}
+            Finding::Tell(notice) => self.watchers.tell(notice),
+            Finding::TooMuch => self.starved = self.kill().is_ok(),
         }
     }
 
@@ -169,15 +195,19 @@ impl Keeper {
         let _ = self.write_exit(ended);
         self.ended = Some((ended, Instant::now()));
         self.life = None;
+        self.watchers.part();
     }
 
-    fn judge(&self, status: i32) -> Ended {
+    fn judge(&mut self, status: i32) -> Ended {
         let ended = Ended::from_status(status);
-        let kills = self.process.cgroup.out_of_memory_kills();
-        let by_kernel = !self.killed && kills > self.visitors.starved();
-        match ended.is_by_kill() && (by_kernel || self.starved) {
-            true => Ended::OutOfMemory,
-            false => ended,
+        match (ended.is_by_kill(), self.starved, self.killed) {
+            (false, _, _) | (true, false, true) => ended,
+            (true, true, _) => Ended::OutOfMemory,
+            (true, false, false) => {
+                let Process { gauge, cgroup, .. } = &mut self.process;
+                let shortage = gauge.shortage(cgroup, self.visitors.starved());
+                shortage.map_or(ended, Shortage::ended)
+            }
         }
     }
 
@@ -243,7 +273,8 @@ impl Keeper {
         let (verb, fields) = protocol::open(request)?;
         let done = protocol::plain(protocol::DONE);
         match verb {
-            protocol::STATUS => Ok((protocol::status(&self.status()), vec![self.watch()?])),
+            protocol::STATUS => Ok((protocol::status(&self.status()), vec![self.life()?])),
+            protocol::WATCH => Ok((done, vec![self.watch()?])),
             protocol::OUTPUT => Ok((done, vec![self.output()?])),
             protocol::NETNS => Ok((done, vec![self.network()?])),
             protocol::SIGNAL => {
@@ -272,10 +303,24 @@ impl Keeper {
     }
 
     /// A pipe that ends when the process does; after the end, one that has ended.
-    fn watch(&self) -> io::Result<OwnedFd> {
-        match &self.life {
-            Some((read, _)) => read.try_clone(),
-            None => file::pipe().map(|(read, _)| read),
+    fn life(&mut self) -> io::Result<OwnedFd> {
+        if self.ended.is_some() {
+            return file::pipe().map(|(read, _)| read);
+        }
+        let held = match self.life.take() {
+            Some(held) => held,
+            None => file::pipe()?,
+        };
+        let read = held.0.try_clone();
+        self.life = Some(held);
+        read
+    }
+
+    /// A pipe of the client's own, for notices until the end.
+    fn watch(&mut self) -> io::Result<OwnedFd> {
+        match self.ended {
+            Some(_) => file::pipe().map(|(read, _)| read),
+            None => self.watchers.admit(),
         }
     }
 

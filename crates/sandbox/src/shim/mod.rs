@@ -8,16 +8,18 @@
 mod app;
 mod entrance;
 mod failure;
+mod gauge;
 mod ground;
 mod init;
 mod keeper;
-mod memory;
+pub(crate) mod memory;
 mod place;
 mod sources;
 mod start;
 mod template;
 mod tree;
 mod visitors;
+mod watchers;
 
 use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};

@@ -6,10 +6,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use super::app::App;
 use super::entrance::Terms;
 use super::failure::{At, Failure, Outcome};
+use super::gauge::Gauge;
 use super::ground::{Given, Ground, prepare};
 use super::init::Init;
 use super::keeper::{Keeper, Process};
 use super::tree::Tree;
+use crate::cgroup;
 use crate::envelope::Envelope;
 use crate::protocol;
 use crate::sys::file;
@@ -67,18 +69,18 @@ fn start(envelope: &mut Envelope, given: Given) -> Outcome<Keeper> {
     let (inside, ground) = started.inspect_err(|_| {
         let _ = file::unlink_at(directory, protocol::SOCKET, 0);
     })?;
-    let memory = envelope.spec.limits.memory;
     let terms = Terms {
         uid: envelope.spec.uid,
         limits: envelope.spec.limits,
         network: envelope.spec.network,
         nested: envelope.nested,
         bound_tasks: !ground.cgroup.limits_tasks(),
+        niceness: niceness(envelope, ground.cgroup.limits_cpu()),
         in_group: inside.in_group,
     };
     Ok(Keeper::new(Process {
         terms,
-        memory: memory.filter(|_| !ground.cgroup.limits_memory()),
+        gauge: Gauge::new(&envelope.spec.limits, &ground.cgroup),
         label: std::mem::take(&mut envelope.spec.label),
         init: inside.pid,
         pidfd: inside.pidfd,
@@ -180,11 +182,20 @@ fn app<'a>(envelope: &'a Envelope, given: &'a Given, ground: &'a Ground) -> App<
         _ => [nothing; 3],
     };
     let bound_tasks = !ground.cgroup.limits_tasks();
+    let niceness = niceness(envelope, ground.cgroup.limits_cpu());
     App {
         envelope,
         stdio,
         filter: &ground.filter,
         bound_tasks,
+        niceness,
+    }
+}
+
+fn niceness(envelope: &Envelope, is_shared_out: bool) -> i32 {
+    match envelope.spec.limits.cpu {
+        Some(cpu) if !is_shared_out => cgroup::niceness(cpu.weight),
+        _ => 0,
     }
 }
 

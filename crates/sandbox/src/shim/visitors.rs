@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::entrance::Entrance;
 use super::failure::Failure;
 use super::keeper::Process;
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Shortage};
 use crate::sys::process::{self, Forked};
 use crate::sys::{file, socket};
 use crate::{Ended, protocol};
@@ -104,6 +104,11 @@ impl Visitors {
         self.all.iter().any(|visitor| visitor.deadline.is_some())
     }
 
+    /// Their numbers.
+    pub(super) fn pids(&self) -> impl Iterator<Item = i32> {
+        self.all.iter().map(|visitor| visitor.pid)
+    }
+
     /// How many the kernel has ended for want of memory, who were not the app.
     pub(super) fn starved(&self) -> u64 {
         self.starved
@@ -128,7 +133,8 @@ impl Visitors {
             }
             visitor.hurry();
             if ended && let Some(ended) = visitor.end(cgroup) {
-                *starved += u64::from(ended == Ended::OutOfMemory);
+                let starves = matches!(ended, Ended::OutOfMemory | Ended::MachineOutOfMemory);
+                *starved += u64::from(starves);
                 return false;
             }
             true
@@ -243,13 +249,11 @@ impl Visitor {
             Ok(Some((_, status))) => Ended::from_status(status),
             Err(_) => Ended::Signal(libc::SIGKILL),
         };
-        let starved = !self.killed
-            && ended.is_by_kill()
-            && cgroup.out_of_memory_kills() > self.starved_before;
-        let ended = match starved {
-            true => Ended::OutOfMemory,
-            false => ended,
+        let shortage = match self.killed || !ended.is_by_kill() {
+            true => None,
+            false => cgroup.shortage(true, self.starved_before),
         };
+        let ended = shortage.map_or(ended, Shortage::ended);
         self.tell(&protocol::exec_ended(ended));
         Some(ended)
     }

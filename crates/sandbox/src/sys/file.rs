@@ -195,6 +195,27 @@ pub(crate) fn read_knob(at: BorrowedFd<'_>, path: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// The names in a directory, without the two that every one has.
+pub(crate) fn names(at: BorrowedFd<'_>, path: &str) -> io::Result<Vec<String>> {
+    let dir = open_at(at, path, libc::O_RDONLY | libc::O_DIRECTORY)?;
+    // SAFETY: the stream takes the descriptor over, which nobody else closes.
+    let stream = unsafe { libc::fdopendir(std::os::fd::IntoRawFd::into_raw_fd(dir)) };
+    if stream.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    let mut names = Vec::new();
+    // SAFETY: the stream is live; an entry is valid until the next call, and its name a C string.
+    while let Some(entry) = unsafe { libc::readdir(stream).as_ref() } {
+        // SAFETY: as above.
+        let name = unsafe { std::ffi::CStr::from_ptr(entry.d_name.as_ptr()) };
+        names.push(name.to_string_lossy().into_owned());
+    }
+    // SAFETY: the stream is live and not used again.
+    unsafe { libc::closedir(stream) };
+    names.retain(|name| name != "." && name != "..");
+    Ok(names)
+}
+
 /// A pipe, close-on-exec: what is read from, what is written to.
 pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends: [RawFd; 2] = [-1; 2];
@@ -215,6 +236,21 @@ pub(crate) fn in_memory(name: &std::ffi::CStr, bytes: &[u8]) -> io::Result<Owned
     // SAFETY: lseek takes numbers.
     check(unsafe { libc::lseek(file.as_raw_fd(), 0, libc::SEEK_SET) })?;
     Ok(file)
+}
+
+/// A pipe as [`pipe`], of which neither end ever makes its user wait.
+pub(crate) fn unblocked_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends: [RawFd; 2] = [-1; 2];
+    let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
+    // SAFETY: ends has room for both descriptors.
+    check(unsafe { libc::pipe2(ends.as_mut_ptr(), flags) }.into())?;
+    Ok((fresh(ends[0].into())?, fresh(ends[1].into())?))
+}
+
+/// Something that becomes readable when the kernel says so.
+pub(crate) fn event() -> io::Result<OwnedFd> {
+    // SAFETY: eventfd takes numbers.
+    fresh(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }.into())
 }
 
 /// Asks for a pipe of `bytes`; the kernel may refuse, which does no harm.

@@ -241,6 +241,30 @@ pub(crate) fn limit(resource: Resource, wanted: u64) {
     unsafe { libc::setrlimit(resource, &raw const to) };
 }
 
+/// Gives way to others by so many steps more; it cannot be taken back without privilege.
+pub(crate) fn be_nice(steps: i32) {
+    if steps > 0 {
+        // SAFETY: nice takes a number.
+        unsafe { libc::nice(steps) };
+    }
+}
+
+/// Leaves a real-time class, if this process was started in one.
+pub(crate) fn be_ordinary() {
+    // SAFETY: sched_getscheduler takes a number, 0 being this process; sched_param is plain
+    // numbers, for which zero is valid, and is live.
+    unsafe {
+        let none: libc::sched_param = std::mem::zeroed();
+        let class = libc::sched_getscheduler(0);
+        if matches!(
+            class,
+            libc::SCHED_FIFO | libc::SCHED_RR | libc::SCHED_DEADLINE
+        ) {
+            libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const none);
+        }
+    }
+}
+
 /// Becomes a user and the group of the same number, with no other groups.
 pub(crate) fn become_user(uid: u32) -> io::Result<()> {
     // SAFETY: a list of length 0 is not read. Where groups are frozen there are none to drop.

@@ -126,15 +126,21 @@ impl Running {
     /// All that is printed until the process has ended.
     pub fn read_all(&mut self) -> String {
         let mut output = self.output();
-        wait_readable(self.shim().wait_fd().as_raw_fd(), -1);
+        self.wait();
         // The shim holds no write end, so that this ends.
         let mut bytes = Vec::new();
         output.read_to_end(&mut bytes).unwrap();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// Waits for the end, whatever is told before it.
     pub fn wait(&mut self) -> Ended {
-        wait_readable(self.shim().wait_fd().as_raw_fd(), -1);
+        loop {
+            wait_readable(self.shim().wait_fd().as_raw_fd(), -1);
+            if matches!(self.shim().next_notice(), Ok(None)) {
+                break;
+            }
+        }
         self.shim().status().unwrap().ended.unwrap()
     }
 
@@ -245,4 +251,31 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
         );
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// The group that shares out the CPU to a process.
+pub fn cpu_group(pid: u32) -> PathBuf {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let path = |controller: &str| {
+        let mut lines = groups
+            .lines()
+            .map(|line| line.splitn(3, ':').skip(1).collect::<Vec<_>>());
+        lines.find_map(|parts| {
+            let found = parts[0].split(',').any(|name| name == controller);
+            found.then(|| parts[1].trim_start_matches('/').to_owned())
+        })
+    };
+    match path("cpu") {
+        Some(path) => Path::new("/sys/fs/cgroup/cpu").join(path),
+        None => Path::new("/sys/fs/cgroup").join(path("").unwrap()),
+    }
+}
+
+/// Both ends of a pipe, as files.
+pub fn pipe() -> (File, File) {
+    let (read, write) = std::io::pipe().unwrap();
+    (
+        File::from(std::os::fd::OwnedFd::from(read)),
+        File::from(std::os::fd::OwnedFd::from(write)),
+    )
 }

@@ -1,12 +1,14 @@
 //! What a process may use up: memory, tasks, disk, files.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use crate::common::{Ground, can_run, layers, processes_below, shell, wait_readable};
-use noon_sandbox::{Ended, Limits, Spec, Stdio, launch};
+use crate::common::{
+    Ground, can_run, cpu_group, layers, pipe, processes_below, shell, wait_readable,
+};
+use noon_sandbox::{Cpu, Ended, Limits, Notice, Shim, Spec, Stdio, launch};
 
 #[test]
 fn a_fork_bomb_is_bounded_and_ends_at_once() {
@@ -51,6 +53,175 @@ fn memory_beyond_the_limit_ends_the_process() {
     };
     let mut running = ground.start(&spec).unwrap();
     assert_eq!(running.wait(), Ended::OutOfMemory);
+}
+
+#[test]
+fn one_process_beyond_the_limit_ends_all_of_the_sandbox() {
+    if !can_run() {
+        return;
+    }
+    let ground = Ground::new();
+    let limits = Limits {
+        memory: Some(48 << 20),
+        ..Limits::default()
+    };
+    let hog = "python3 -c 'x = b\"x\" * (200 << 20)'";
+    let spec = Spec {
+        limits,
+        ..shell(&format!("{hog} & wait; exec sleep 1000"))
+    };
+    let mut running = ground.start(&spec).unwrap();
+    assert_eq!(running.wait(), Ended::OutOfMemory);
+}
+
+#[test]
+fn a_kill_by_somebody_else_is_no_want_of_memory() {
+    if !can_run() {
+        return;
+    }
+    let ground = Ground::new();
+    let limits = Limits {
+        memory: Some(64 << 20),
+        memory_quota: Some(32 << 20),
+        ..Limits::default()
+    };
+    let upper = noon_sandbox::Upper {
+        upper: ground.make_dir("b/upper"),
+        work: ground.make_dir("b/work"),
+    };
+    // What it writes fills the group to the limit, and the kernel takes it back.
+    let script = "head -c 100M /dev/zero > big; rm big; kill -9 $$";
+    let mut spec = Spec {
+        limits,
+        ..shell(script)
+    };
+    spec.app.upper = Some(upper);
+    let mut running = ground.start(&spec).unwrap();
+    assert_eq!(running.wait(), Ended::Signal(libc::SIGKILL));
+}
+
+#[test]
+fn those_who_watch_are_told_of_memory_over_the_quota() {
+    if !can_run() {
+        return;
+    }
+    let ground = Ground::new();
+    let limits = Limits {
+        memory: Some(256 << 20),
+        memory_quota: Some(64 << 20),
+        ..Limits::default()
+    };
+    let hog = "x = b'x' * (100 << 20); print(1, flush=True); input()";
+    let spec = Spec {
+        limits,
+        ..shell(&format!("read; exec python3 -c \"{hog}\""))
+    };
+    let (stdin, mut say) = pipe();
+    let (mut hear, stdout) = pipe();
+    let stderr = stdout.try_clone().unwrap();
+    let stdio = Stdio::Attached {
+        stdin: stdin.into(),
+        stdout: stdout.into(),
+        stderr: stderr.into(),
+    };
+    let dir = ground.shim_dir();
+    let launched = launch(crate::common::program(), &dir, &spec, stdio).unwrap();
+    let mut second = Shim::connect(&dir).unwrap();
+    let nothing = launched.next_notice().unwrap_err();
+    assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+    say.write_all(b"\n").unwrap();
+    assert_eq!(crate::common::read_line(&mut hear), "1");
+    for watcher in [&launched, &second] {
+        assert!(wait_readable(watcher.wait_fd().as_raw_fd(), 60_000));
+        let Some(Notice::MemoryOverQuota { bytes }) = watcher.next_notice().unwrap() else {
+            panic!("it has not ended");
+        };
+        assert!((64 << 20..256 << 20).contains(&bytes), "{bytes}");
+    }
+    assert_eq!(second.status().unwrap().ended, None);
+    second.kill().unwrap();
+    assert!(wait_readable(launched.wait_fd().as_raw_fd(), 60_000));
+    while launched.next_notice().unwrap().is_some() {}
+    assert_eq!(second.status().unwrap().ended, Some(Ended::Signal(9)));
+    let third = Shim::connect(&dir).unwrap();
+    assert_eq!(third.next_notice().unwrap(), None, "it had ended before");
+    third.dismiss().unwrap();
+}
+
+#[test]
+fn files_that_were_only_read_and_written_are_not_over_the_quota() {
+    if !can_run() {
+        return;
+    }
+    let ground = Ground::new();
+    let upper = noon_sandbox::Upper {
+        upper: ground.make_dir("b/upper"),
+        work: ground.make_dir("b/work"),
+    };
+    let limits = Limits {
+        memory: Some(256 << 20),
+        memory_quota: Some(32 << 20),
+        ..Limits::default()
+    };
+    let script =
+        "head -c 64M /dev/zero > big; sync big; cat big > /dev/null; echo done; sleep 1000";
+    let mut spec = Spec {
+        limits,
+        ..shell(script)
+    };
+    spec.app.upper = Some(upper);
+    let mut running = ground.start(&spec).unwrap();
+    assert_eq!(crate::common::read_line(&mut running.output()), "done");
+    let watch = running.shim().wait_fd().as_raw_fd();
+    assert!(
+        !wait_readable(watch, 3000),
+        "a notice of what could be taken back"
+    );
+}
+
+#[test]
+fn a_process_gets_no_more_of_the_cpu_than_its_bound() {
+    if !can_run() {
+        return;
+    }
+    let ground = Ground::new();
+    let limits = Limits {
+        cpu: Some(Cpu {
+            weight: 50,
+            millicores: Some(100),
+        }),
+        ..Limits::default()
+    };
+    let spec = Spec {
+        limits,
+        ..shell("echo on; while :; do :; done")
+    };
+    let mut running = ground.start(&spec).unwrap();
+    assert_eq!(crate::common::read_line(&mut running.output()), "on");
+    let init = running.shim().status().unwrap().init_pid;
+    let group = |name: &str| cpu_group(init).join(name);
+    if !group("cpu.stat").exists() {
+        eprintln!("skipped: no cgroup shares out the CPU here");
+        return;
+    }
+    crate::common::wait_until("its time was cut", || {
+        let stat = std::fs::read_to_string(group("cpu.stat")).unwrap();
+        let cut = stat
+            .lines()
+            .find_map(|line| line.strip_prefix("nr_throttled "));
+        cut.unwrap().trim().parse::<u64>().unwrap() > 5
+    });
+    let read = |name: &str| std::fs::read_to_string(group(name)).unwrap();
+    match group("cpu.max").exists() {
+        true => assert_eq!(
+            (read("cpu.max"), read("cpu.weight")),
+            ("10000 100000\n".into(), "50\n".into())
+        ),
+        false => assert_eq!(
+            (read("cpu.cfs_quota_us"), read("cpu.shares")),
+            ("10000\n".into(), "512\n".into())
+        ),
+    }
 }
 
 #[test]
