@@ -1,6 +1,9 @@
 //! The formation, and from when on its processes must have started.
 
-use noon_domain::{AppId, Formation, ProcessFilter, ProcessName, ProcessType, Quantity, Timestamp};
+use noon_domain::{
+    AppId, Formation, ProcessFilter, ProcessName, ProcessSettings, ProcessType, Quantity, Timeout,
+    Timeouts, Timestamp,
+};
 use sqlx::AnyConnection;
 
 use crate::db::{all, run, transact};
@@ -8,7 +11,7 @@ use crate::row::{Row, unread};
 use crate::{Error, Store, apps};
 
 impl Store {
-    /// An app's formation; empty before its first deploy.
+    /// An app's formation, with what is set for its types; no quantities before its first deploy.
     ///
     /// # Errors
     /// As any verb: [`Error::Unavailable`], [`Error::Busy`].
@@ -16,10 +19,12 @@ impl Store {
         let select = "SELECT type, quantity FROM formation WHERE app_id = $1 ORDER BY type";
         let mut conn = self.db.read().await?;
         let rows = all(&mut conn, sqlx::query(select).bind(app.to_string())).await?;
-        rows.iter()
-            .map(quantity)
-            .collect::<Result<_, _>>()
-            .map(Formation::from_map)
+        let quantities = rows.iter().map(quantity).collect::<Result<_, _>>()?;
+        let select = "SELECT type, size, boot_timeout, stop_timeout FROM process_settings \
+            WHERE app_id = $1 ORDER BY type";
+        let rows = all(&mut conn, sqlx::query(select).bind(app.to_string())).await?;
+        let set = rows.iter().map(settings).collect::<Result<_, _>>()?;
+        Ok(Formation::from_map(quantities).with_settings(set))
     }
 
     /// Replaces an app's formation as a whole.
@@ -71,7 +76,33 @@ async fn replace(conn: &mut AnyConnection, app: AppId, formation: &Formation) ->
             .bind(i64::from(quantity.get()));
         run(conn, insert).await?;
     }
+    replace_settings(conn, app, formation).await
+}
+
+async fn replace_settings(
+    conn: &mut AnyConnection,
+    app: AppId,
+    formation: &Formation,
+) -> Result<(), Error> {
+    let delete = "DELETE FROM process_settings WHERE app_id = $1";
+    run(conn, sqlx::query(delete).bind(app.to_string())).await?;
+    for (kind, ProcessSettings { size, timeouts }) in formation.iter_settings() {
+        let insert = "INSERT INTO process_settings (app_id, type, size, boot_timeout, stop_timeout) \
+            VALUES ($1, $2, $3, $4, $5)";
+        let insert = sqlx::query(insert)
+            .bind(app.to_string())
+            .bind(kind.to_string())
+            .bind(size.to_string())
+            .bind(seconds(timeouts.boot))
+            .bind(seconds(timeouts.stop));
+        run(conn, insert).await?;
+    }
     Ok(())
+}
+
+/// At most an hour.
+fn seconds(timeout: Option<Timeout>) -> Option<i64> {
+    i64::try_from(timeout?.as_secs()).ok()
 }
 
 async fn restart(
@@ -124,4 +155,23 @@ fn filter(row: &Row) -> Result<ProcessFilter, Error> {
 fn quantity(row: &Row) -> Result<(ProcessType, Quantity), Error> {
     let quantity = Quantity::new(row.number("quantity")?).map_err(|_| unread("quantity"))?;
     Ok((row.parse("type")?, quantity))
+}
+
+fn settings(row: &Row) -> Result<(ProcessType, ProcessSettings), Error> {
+    let settings = ProcessSettings {
+        size: row.parse("size")?,
+        timeouts: Timeouts {
+            boot: timeout(row, "boot_timeout")?,
+            stop: timeout(row, "stop_timeout")?,
+        },
+    };
+    Ok((row.parse("type")?, settings))
+}
+
+fn timeout(row: &Row, column: &'static str) -> Result<Option<Timeout>, Error> {
+    let Some(_) = row.maybe_int(column)? else {
+        return Ok(None);
+    };
+    let timeout = Timeout::from_secs(row.number(column)?);
+    timeout.map(Some).map_err(|_| unread(column))
 }

@@ -21,6 +21,7 @@
 
 mod apps;
 mod builds;
+mod checks;
 mod config;
 mod db;
 mod destroy;

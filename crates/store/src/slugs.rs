@@ -1,14 +1,12 @@
 //! Slugs: what builds made. Content names them, so two apps may hold the same one.
 
-use noon_domain::{
-    AppId, HealthChecks, Layer, LayerKind, ProcessType, ProcessTypes, Slug, SlugId, StackName,
-};
+use noon_domain::{AppId, Layer, LayerKind, ProcessType, ProcessTypes, Slug, SlugId, StackName};
 use sqlx::AnyConnection;
 
 use crate::db::{all, one, run, transact};
 use crate::error::not_found;
 use crate::row::{Row, unread};
-use crate::{Error, Store, apps};
+use crate::{Error, Store, apps, checks};
 
 impl Store {
     /// Remembers a slug for an app; once more is no harm, and brings back one that was gone.
@@ -71,6 +69,7 @@ async fn put(conn: &mut AnyConnection, app: AppId, slug: &Slug) -> Result<(), Er
     run(conn, upsert).await?;
     put_layers(conn, slug).await?;
     put_types(conn, slug).await?;
+    checks::put(conn, slug).await?;
     hold(conn, app, slug.id).await
 }
 
@@ -132,7 +131,7 @@ async fn by_id(conn: &mut AnyConnection, id: SlugId) -> Result<Slug, Error> {
         stack: StackName::new(row.text("stack")?),
         layers: layers(conn, id).await?,
         process_types: process_types(conn, id).await?,
-        health: HealthChecks::default(),
+        health: checks::of(conn, id).await?,
         commit: row.parse("commit_id")?,
         builder: row.text("builder")?,
         created_at: row.time("created_at")?,

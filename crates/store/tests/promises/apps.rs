@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use noon_domain::{
-    AppId, AppName, Formation, Hostname, Network, ProcessFilter, Quantity, Reason, ReleaseStatus,
-    Timestamp, Version,
+    AppId, AppName, Formation, Hostname, Network, ProcessFilter, ProcessSettings, ProcessType,
+    Quantity, Reason, ReleaseStatus, Size, Timeouts, Timestamp, Version,
 };
 use noon_store::{Error, NewBuild};
 
@@ -109,6 +109,33 @@ promises! {
         assert!(matches!(unknown, Err(Error::NotFound { what: "app", .. })));
     }
 
+    async fn what_is_set_for_a_type_is_kept_with_the_formation_or_without(db: &Backend) {
+        let World { store, app, .. } = World::new(db).await;
+        let set = |size, boot: Option<&str>, stop: Option<&str>| ProcessSettings {
+            size,
+            timeouts: Timeouts {
+                boot: boot.map(|boot| boot.parse().unwrap()),
+                stop: stop.map(|stop| stop.parse().unwrap()),
+            },
+        };
+        let kind = |kind: &str| kind.parse::<ProcessType>().unwrap();
+        let early = Formation::default()
+            .with_settings([(kind("web"), set(Size::default(), Some("1h"), None))].into());
+        let types = slug(1).process_types;
+        let scaled = Formation::first(&types).with_settings(
+            [
+                (kind("web"), set(Size::PerformanceL, Some("1s"), Some("90s"))),
+                (kind("release"), set(Size::Standard2X, None, None)),
+                (kind("worker"), set(Size::default(), None, Some("5m"))),
+            ]
+            .into(),
+        );
+        for formation in [early, scaled, Formation::first(&types), Formation::default()] {
+            store.set_formation(app.id, &formation).await.unwrap();
+            assert_eq!(store.formation(app.id).await.unwrap(), formation);
+        }
+    }
+
     async fn a_restart_forgets_the_narrower_ones_that_it_covers(db: &Backend) {
         let World { store, app, .. } = World::new(db).await;
         let one = |n: &str| ProcessFilter::Name(n.parse().unwrap());
@@ -165,7 +192,10 @@ promises! {
         store.finish_build(build.id, Some(slug(1).id), "done").await.unwrap();
         store.add_domain(id, &"a.example.com".parse().unwrap()).await.unwrap();
         let types = slug(1).process_types;
-        store.set_formation(id, &Formation::first(&types)).await.unwrap();
+        let settings = ProcessSettings { size: Size::Basic, ..ProcessSettings::default() };
+        let set = [(ProcessType::web(), settings)];
+        let formation = Formation::first(&types).with_settings(set.into());
+        store.set_formation(id, &formation).await.unwrap();
         store.set_not_before(id, &ProcessFilter::All, Timestamp::now()).await.unwrap();
 
         let kept = ["meta", "counters", "users", "tokens", "noon_schema"];

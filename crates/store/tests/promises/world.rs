@@ -1,8 +1,8 @@
 //! What promises need before they can be put to the test.
 
 use noon_domain::{
-    App, AppId, ConfigChange, ConfigKey, ConfigVars, HealthChecks, Layer, LayerId, LayerKind,
-    ProcessTypes, Reason, Secret, Slug, SlugId, StackName, Timestamp, User,
+    App, AppId, ConfigChange, ConfigKey, ConfigVars, HealthCheck, HealthChecks, Layer, LayerId,
+    LayerKind, ProcessTypes, Reason, Rhythm, Secret, Slug, SlugId, StackName, Timestamp, User,
 };
 use noon_store::{NewApp, NewRelease, Store};
 
@@ -66,6 +66,15 @@ pub fn vars(pairs: &[(&str, &str)]) -> ConfigVars {
         .unwrap()
 }
 
+fn check(path: &str) -> HealthCheck {
+    let rhythm = Rhythm {
+        timeout: 60,
+        attempts: 100,
+        wait: 3600,
+    };
+    HealthCheck::new(path, rhythm).unwrap()
+}
+
 pub fn slug(seed: u8) -> Slug {
     let layer = |n: u8, kind| Layer {
         id: LayerId::from_bytes([n; 32]),
@@ -79,7 +88,10 @@ pub fn slug(seed: u8) -> Slug {
             layer(9, LayerKind::Dependencies),
             layer(seed, LayerKind::Source),
         ],
-        health: HealthChecks::default(),
+        health: HealthChecks {
+            boot: (seed % 2 == 1).then(|| check("/ready?full=1")),
+            live: (seed == 1).then(|| check("/up")),
+        },
         process_types: ProcessTypes::parse("worker: b ünïcode\nweb: a\n".as_bytes()).unwrap(),
         commit: "c".repeat(40).parse().unwrap(),
         builder: "Python".to_owned(),
