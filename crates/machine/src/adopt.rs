@@ -168,13 +168,17 @@ async fn find(dir: PathBuf, house: Arc<House>) -> (Found, Option<Exit>) {
     asked.await.unwrap_or((Found::Ended(None), None))
 }
 
-fn find_blocking(dir: &Path, house: &House) -> (Found, Option<Exit>) {
+fn find_blocking(dir: &Path, house: &Arc<House>) -> (Found, Option<Exit>) {
     match connect(dir).and_then(|shim| hold(shim, dir)) {
         Ok((live, None)) => (Found::Running(Box::new(live)), None),
-        Ok((live, Some(exit))) => {
+        Ok((mut live, Some(exit))) => {
             let label = live.label.clone();
-            live.sweep_now(house);
-            (Found::Ended(Some(Box::new(label))), Some(exit))
+            if exit.is_none() {
+                // Noted: its way out was given back, and may be another's by now.
+                live.label.egress = None;
+            }
+            live.dismiss(house);
+            (Found::Ended(Some(Box::new(label))), exit)
         }
         Err(why) => {
             tracing::debug!(shim = %dir.display(), why, "a directory without a shim is swept");
@@ -206,9 +210,13 @@ fn is_fresh(dir: &Path) -> bool {
     age().is_some_and(|age| age < LATE * 4)
 }
 
-fn hold(mut shim: Shim, dir: &Path) -> Result<(Live, Option<Exit>), String> {
+/// Takes hold of a shim. How its process ended, if it has, and whether nobody has told of that yet.
+fn hold(mut shim: Shim, dir: &Path) -> Result<(Live, Option<Option<Exit>>), String> {
     let status = shim.status().map_err(|e| e.to_string())?;
-    let exit = status.ended.map(live::exit);
+    let told = status.noted;
+    let exit = status
+        .ended
+        .map(|ended| Some(live::exit(ended)).filter(|_| !told));
     let label = match Label::from_bytes(&status.label) {
         Ok(label) => label,
         Err(error) => {
