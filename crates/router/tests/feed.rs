@@ -90,7 +90,7 @@ fn socket() -> (tempfile::TempDir, PathBuf) {
 async fn a_router_gets_the_newest_table_whenever_it_connects() {
     let (_dir, path) = socket();
     let early = Router::start(&path, None);
-    let publisher = Publisher::bind(&path).unwrap();
+    let publisher = Publisher::bind(&path, None).unwrap();
     let (one, two) = endpoints();
     publisher.publish(&ready(1, &[&one])).unwrap();
     early.follows(1).await;
@@ -104,7 +104,7 @@ async fn a_router_gets_the_newest_table_whenever_it_connects() {
 #[tokio::test]
 async fn a_table_is_taken_up_once_every_router_follows_it() {
     let (_dir, path) = socket();
-    let publisher = Publisher::bind(&path).unwrap();
+    let publisher = Publisher::bind(&path, None).unwrap();
     soon("no router is connected", publisher.taken_up()).await;
     let (one, two) = (Router::start(&path, None), Router::start(&path, None));
     until("both are there", || publisher.routers() == 2).await;
@@ -120,7 +120,7 @@ async fn a_table_is_taken_up_once_every_router_follows_it() {
 #[tokio::test]
 async fn a_table_is_taken_up_by_a_router_that_is_about_to_connect() {
     let (_dir, path) = socket();
-    let publisher = Publisher::bind(&path).unwrap();
+    let publisher = Publisher::bind(&path, None).unwrap();
     let (endpoint, _) = endpoints();
     publisher.publish(&ready(1, &[&endpoint])).unwrap();
     let coming = async {
@@ -134,7 +134,7 @@ async fn a_table_is_taken_up_by_a_router_that_is_about_to_connect() {
 #[tokio::test]
 async fn a_process_is_drained_when_no_router_is_there_or_no_table_led_to_it() {
     let (_dir, path) = socket();
-    let publisher = Publisher::bind(&path).unwrap();
+    let publisher = Publisher::bind(&path, None).unwrap();
     let (one, _) = endpoints();
     publisher.publish(&ready(1, &[&one])).unwrap();
     soon("no router is connected", publisher.drained(one.process)).await;
@@ -146,7 +146,7 @@ async fn a_process_is_drained_when_no_router_is_there_or_no_table_led_to_it() {
 #[tokio::test]
 async fn a_process_is_drained_when_it_is_out_of_the_table_and_its_last_request_is_done() {
     let (_dir, path) = socket();
-    let publisher = Publisher::bind(&path).unwrap();
+    let publisher = Publisher::bind(&path, None).unwrap();
     let (go_on, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);
     let app = App::answering(move |_| {
@@ -188,12 +188,12 @@ async fn a_router_that_is_away_for_a_moment_is_still_asked() {
     let (_dir, path) = socket();
     let (one, two) = endpoints();
     let router = Router::start(&path, None);
-    let first = Publisher::bind(&path).unwrap();
+    let first = Publisher::bind(&path, None).unwrap();
     first.publish(&ready(1, &[&one])).unwrap();
     router.follows(1).await;
     drop(first);
     // Control is back, and its very first question comes before the router does.
-    let second = Publisher::bind(&path).unwrap();
+    let second = Publisher::bind(&path, None).unwrap();
     second.publish(&ready(1, &[&two])).unwrap();
     soon("the router is back", second.drained(one.process)).await;
     assert_eq!(second.routers(), 1, "nobody waited for the router");
@@ -204,14 +204,14 @@ async fn the_last_table_stays_when_control_goes_away() {
     let (_dir, path) = socket();
     let (one, two) = endpoints();
     let router = Router::start(&path, None);
-    let publisher = Publisher::bind(&path).unwrap();
+    let publisher = Publisher::bind(&path, None).unwrap();
     publisher.publish(&ready(5, &[&one])).unwrap();
     router.follows(5).await;
     drop(publisher);
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(router.routes.generation(), 5);
     // A new control counts from the start again.
-    let publisher = Publisher::bind(&path).unwrap();
+    let publisher = Publisher::bind(&path, None).unwrap();
     publisher.publish(&ready(1, &[&two])).unwrap();
     router.follows(1).await;
 }
@@ -222,12 +222,10 @@ async fn a_router_that_starts_without_control_serves_the_table_it_kept() {
     let kept = dir.path().join("routes.json");
     let app = App::saying("kept");
     {
-        let publisher = Publisher::bind(&path).unwrap();
-        let router = Router::start(&path, Some(kept.clone()));
+        let publisher = Publisher::bind(&path, Some(kept.clone())).unwrap();
         publisher.publish(&ready(3, &[&app.endpoint])).unwrap();
-        router.follows(3).await;
+        soon("the table is kept", publisher.taken_up()).await;
     }
-    until("the table is kept", || kept.exists()).await;
     let router = Router::start(&path, Some(kept));
     let routes = router.routes.clone();
     let house = House::start(HouseSettings {
@@ -241,9 +239,30 @@ async fn a_router_that_starts_without_control_serves_the_table_it_kept() {
 }
 
 #[tokio::test]
+async fn nothing_is_drained_to_which_a_router_could_be_led_that_starts_without_control() {
+    let (dir, path) = socket();
+    let kept = dir.path().join("routes.json");
+    let (one, two) = endpoints();
+    {
+        let publisher = Publisher::bind(&path, Some(kept.clone())).unwrap();
+        publisher.publish(&ready(1, &[&one])).unwrap();
+        soon("the table is kept", publisher.taken_up()).await;
+        // No router is there, and none comes: still not before the file leads elsewhere.
+        let mut drained = Box::pin(publisher.drained(one.process));
+        let wait = Duration::from_secs(3);
+        let resolved = tokio::time::timeout(wait, &mut drained).await;
+        assert!(resolved.is_err(), "the file still leads there");
+        publisher.publish(&ready(2, &[&two])).unwrap();
+        soon("it is out of the file", drained).await;
+    }
+    let router = Router::start(&path, Some(kept));
+    assert_eq!(router.routes.generation(), 2);
+}
+
+#[tokio::test]
 async fn a_process_that_comes_back_is_drained_only_after_it_left_again() {
     let (_dir, path) = socket();
-    let publisher = Publisher::bind(&path).unwrap();
+    let publisher = Publisher::bind(&path, None).unwrap();
     let router = Router::start(&path, None);
     let (one, _) = endpoints();
     publisher.publish(&ready(1, &[&one])).unwrap();
@@ -264,7 +283,7 @@ async fn a_process_that_comes_back_is_drained_only_after_it_left_again() {
 #[tokio::test]
 async fn a_waiting_drain_may_be_dropped() {
     let (_dir, path) = socket();
-    let publisher = Publisher::bind(&path).unwrap();
+    let publisher = Publisher::bind(&path, None).unwrap();
     let _router = Router::start(&path, None);
     let (one, _) = endpoints();
     publisher.publish(&ready(1, &[&one])).unwrap();

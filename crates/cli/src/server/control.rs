@@ -52,7 +52,8 @@ async fn run(mut stage: Stage) -> Result<(), ServerError> {
         .map_err(say)?;
     let first_token = first_start(&store, &settings).await?;
     let logs = LogClient::connect(data.socket("logs")).map_err(say)?;
-    let publisher = Arc::new(Publisher::bind(&data.socket("routes")).map_err(say)?);
+    let publisher = Publisher::bind(&data.socket("routes"), Some(data.kept_routes()));
+    let publisher = Arc::new(publisher.map_err(say)?);
     let machine = machine(&stage, &logs, &publisher)?;
     let adopted = machine.adopt().await.map_err(say)?;
     tracing::info!(?adopted, "took up what runs");
@@ -141,13 +142,14 @@ fn machine(
     publisher: &Arc<Publisher>,
 ) -> Result<Arc<Machine>, ServerError> {
     let (settings, data) = (&stage.settings, &stage.data);
-    let (drains, looks) = (publisher.clone(), logs.clone());
+    let (drains, looks, hears) = (publisher.clone(), logs.clone(), logs.clone());
     let hooks = noon_machine::Hooks {
         sink: logs.sink(),
         drained: Arc::new(move |process| {
             let drains = drains.clone();
             Box::pin(async move { drains.drained(process).await })
         }),
+        heard: Arc::new(move || Box::pin(heard(hears.clone()))),
         launched: Arc::new(move || looks.look_again()),
     };
     let rules = Rules {
@@ -161,6 +163,17 @@ fn machine(
         ..noon_machine::Settings::new(data.at("shims"), data.at("layers"))
     };
     Machine::new(settings, hooks).map_err(say)
+}
+
+/// Resolves when the logs role has all that was said until now.
+async fn heard(logs: LogClient) {
+    let (told, hears) = tokio::sync::oneshot::channel();
+    logs.when_heard(move || {
+        // Whoever waited may have lost patience.
+        let _ = told.send(());
+    });
+    // What was given up will not be heard any more.
+    let _ = hears.await;
 }
 
 fn builder(

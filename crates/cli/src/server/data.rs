@@ -66,6 +66,11 @@ impl Data {
         self.0.join(name)
     }
 
+    /// Where control keeps the newest routes, for a router that starts while control is away.
+    pub fn kept_routes(&self) -> PathBuf {
+        self.0.join("run/routes.json")
+    }
+
     /// A socket of the platform's own.
     pub fn socket(&self, name: &str) -> PathBuf {
         self.0.join("run").join(format!("{name}.sock"))

@@ -25,7 +25,7 @@ pub fn play(mut stage: Stage) -> Result<(), ServerError> {
             sink: logs.sink(),
         };
         let routes = Routes::new();
-        let kept = stage.data.at("run/routes.json");
+        let kept = stage.data.kept_routes();
         let mut subscriber =
             Subscriber::new(stage.data.socket("routes"), routes.clone(), Some(kept));
         let first = subscriber.first_table();

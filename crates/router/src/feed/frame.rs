@@ -9,6 +9,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// The largest frame, in bytes: some hundred thousand hosts.
 const MAX: u32 = 64 * 1024 * 1024;
 
+/// What a frame holds, without its length.
+pub(crate) fn body(frame: &[u8]) -> &[u8] {
+    frame.get(4..).unwrap_or_default()
+}
+
 /// Writes a value down, with its length before it.
 pub(crate) fn encode(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut bytes = vec![0; 4];

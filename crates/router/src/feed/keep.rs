@@ -9,9 +9,9 @@ use noon_domain::RouteTable;
 
 use super::table::TableMessage;
 
-/// Writes a table beside the file and renames it into its place: a reader finds the old one or the
-/// new one. Only the owner may read it.
-pub(crate) fn save(path: &Path, table: &TableMessage) -> io::Result<()> {
+/// Writes a table, as JSON, beside the file and renames it into its place: a reader finds the old
+/// one or the new one. Only the owner may read it.
+pub(crate) fn save(path: &Path, table: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
     let mut options = OpenOptions::new();
     let mut file = options
@@ -20,7 +20,7 @@ pub(crate) fn save(path: &Path, table: &TableMessage) -> io::Result<()> {
         .truncate(true)
         .mode(0o600)
         .open(&beside)?;
-    file.write_all(&serde_json::to_vec(table)?)?;
+    file.write_all(table)?;
     fs::rename(&beside, path)
 }
 
@@ -46,7 +46,8 @@ mod tests {
         let path = dir.path().join("routes.json");
         assert!(load(&path).unwrap().is_none());
         let table = RouteTable::new(5, []);
-        save(&path, &TableMessage::new(1, &table)).unwrap();
+        let written = serde_json::to_vec(&TableMessage::new(1, &table)).unwrap();
+        save(&path, &written).unwrap();
         assert_eq!(load(&path).unwrap(), Some(table));
         assert_eq!(
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,18 +14,21 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 
 use super::FeedError;
-use super::frame::{encode, receive, send};
+use super::frame::{body, encode, receive, send};
+use super::keep;
 use super::socket_path::SocketPath;
 use super::table::{Report, TableMessage};
 
 /// A router that was connected a moment ago, or was not yet given the time to connect, is alive
 /// and will be back: it tries ten times a second.
-const COMING_BACK: Duration = Duration::from_millis(500);
+const COMING_BACK: Duration = Duration::from_secs(2);
+/// The pause after an attempt to take a router in that failed.
+const BREATH: Duration = Duration::from_millis(500);
 
 /// Sends every router the newest routes, and knows which processes they are done with.
 pub struct Publisher {
     shared: Arc<Shared>,
-    accepting: AbortHandle,
+    tasks: Vec<AbortHandle>,
 }
 
 struct Shared {
@@ -46,6 +49,17 @@ struct Ledger {
     routers: HashMap<u64, RouterState>,
     next_router: u64,
     last_seen: Instant,
+    /// The newest edition that is in the file, for routers that start while control is away.
+    kept: Kept,
+}
+
+/// What is in the file of the newest table.
+#[derive(Clone, Copy)]
+enum Kept {
+    /// There is no such file.
+    Nowhere,
+    /// This edition; 0 is one of an earlier control.
+    Edition(u64),
 }
 
 #[derive(Default)]
@@ -64,22 +78,30 @@ enum Done {
 }
 
 impl Publisher {
-    /// Listens for routers; an old socket at the path gives way. Needs a tokio runtime.
+    /// Listens for routers; an old socket at the path gives way. With a file to keep the newest
+    /// table in, no process counts as drained before that table leads to it no more: a router that
+    /// starts while control is away begins with it. Needs a tokio runtime.
     ///
     /// # Errors
     /// [`FeedError::Bind`].
-    pub fn bind(path: &Path) -> Result<Self, FeedError> {
+    pub fn bind(path: &Path, kept: Option<PathBuf>) -> Result<Self, FeedError> {
         let listener = listen(path).map_err(|source| FeedError::Bind {
             path: path.to_owned(),
             source,
         })?;
         let shared = Arc::new(Shared {
-            ledger: Mutex::new(Ledger::new()),
+            ledger: Mutex::new(Ledger::new(match kept {
+                Some(_) => Kept::Edition(0),
+                None => Kept::Nowhere,
+            })),
             edition: watch::Sender::new(0),
             changed: watch::Sender::new(0),
         });
-        let accepting = tokio::spawn(accept(shared.clone(), listener)).abort_handle();
-        Ok(Self { shared, accepting })
+        let mut tasks = vec![tokio::spawn(accept(shared.clone(), listener)).abort_handle()];
+        if let Some(path) = kept {
+            tasks.push(tokio::spawn(keep_newest(shared.clone(), path)).abort_handle());
+        }
+        Ok(Self { shared, tasks })
     }
 
     /// Gives these routes to all routers, those that connect later included.
@@ -96,7 +118,7 @@ impl Publisher {
     /// Resolves once every connected router follows a table that does not lead to this process and
     /// has ended its last request there, upgraded connections included: the caller sets the limit.
     ///
-    /// Resolves at once where no router is connected and none was half a second ago.
+    /// Resolves at once where no router is connected and none was two seconds ago.
     pub async fn drained(&self, process: ProcessId) {
         self.shared
             .wait_until(|ledger| ledger.drained(process))
@@ -106,7 +128,7 @@ impl Publisher {
     /// Resolves once every connected router follows the newest table that was published before the
     /// call. The caller sets the limit.
     ///
-    /// Resolves at once where no router is connected and none was half a second ago.
+    /// Resolves at once where no router is connected and none was two seconds ago.
     pub async fn taken_up(&self) {
         let edition = self.shared.ledger().edition;
         self.shared
@@ -122,7 +144,7 @@ impl Publisher {
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        self.accepting.abort();
+        self.tasks.iter().for_each(AbortHandle::abort);
     }
 }
 
@@ -143,7 +165,7 @@ async fn accept(shared: Arc<Shared>, listener: UnixListener) {
                 Ok((stream, _)) => drop(routers.spawn(attend(shared.clone(), stream))),
                 Err(error) => {
                     tracing::warn!(%error, "a router could not be accepted");
-                    tokio::time::sleep(COMING_BACK).await;
+                    tokio::time::sleep(BREATH).await;
                 }
             },
             Some(_) = routers.join_next() => {}
@@ -184,6 +206,32 @@ async fn tell(shared: &Shared, to: &mut OwnedWriteHalf) -> io::Result<()> {
     }
 }
 
+/// Keeps the newest table in a file; those in between are skipped.
+async fn keep_newest(shared: Arc<Shared>, path: PathBuf) {
+    let mut editions = shared.edition.subscribe();
+    loop {
+        let edition = *editions.borrow_and_update();
+        if edition > 0 {
+            save_newest(&shared, edition, path.clone()).await;
+        }
+        if editions.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn save_newest(shared: &Shared, edition: u64, path: PathBuf) {
+    let frame = shared.ledger().frame.clone();
+    let shown = path.display().to_string();
+    let saved = tokio::task::spawn_blocking(move || keep::save(&path, body(&frame))).await;
+    if let Ok(Err(error)) = saved {
+        // A full disk must not keep processes from being stopped.
+        tracing::warn!(%error, path = shown, "the routes cannot be kept");
+    }
+    shared.ledger().kept = Kept::Edition(edition);
+    shared.note_change();
+}
+
 impl Shared {
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
@@ -210,8 +258,9 @@ impl Shared {
 }
 
 impl Ledger {
-    fn new() -> Self {
+    fn new(kept: Kept) -> Self {
         Self {
+            kept,
             frame: Arc::default(),
             edition: 0,
             led_to: HashSet::new(),
@@ -256,12 +305,28 @@ impl Ledger {
             state.busy = report.busy.into_iter().map(ProcessId::from_uuid).collect();
         }
         // What all follow, and whoever connects will follow at least, need not be remembered.
-        let oldest = self.routers.values().map(|r| r.taken.unwrap_or(0)).min();
+        let followed = self.routers.values().map(|r| r.taken.unwrap_or(0));
+        let kept = match self.kept {
+            Kept::Nowhere => None,
+            Kept::Edition(kept) => Some(kept),
+        };
+        let oldest = followed.chain(kept).min();
         self.gone
             .retain(|_, edition| oldest.is_some_and(|oldest| *edition > oldest));
     }
 
+    /// Whether the file is as new as this edition.
+    fn keeps(&self, edition: u64) -> bool {
+        match self.kept {
+            Kept::Nowhere => true,
+            Kept::Edition(kept) => kept >= edition,
+        }
+    }
+
     fn taken_up(&self, edition: u64) -> Done {
+        if !self.keeps(edition) {
+            return Done::No;
+        }
         if self.routers.is_empty() {
             return Done::YesAt(self.last_seen + COMING_BACK);
         }
@@ -274,10 +339,18 @@ impl Ledger {
     }
 
     fn drained(&self, process: ProcessId) -> Done {
+        let needed = self.gone.get(&process).copied().unwrap_or(0);
+        let is_kept_out = match self.kept {
+            Kept::Nowhere => true,
+            // What this control never led to may still be in the table of an earlier one.
+            Kept::Edition(_) => !self.led_to.contains(&process) && self.keeps(needed.max(1)),
+        };
+        if !is_kept_out {
+            return Done::No;
+        }
         if self.routers.is_empty() {
             return Done::YesAt(self.last_seen + COMING_BACK);
         }
-        let needed = self.gone.get(&process).copied().unwrap_or(0);
         let is_done = |r: &RouterState| {
             r.taken.is_some_and(|taken| taken >= needed) && !r.busy.contains(&process)
         };

@@ -23,13 +23,12 @@ const RETRY: Duration = Duration::from_millis(100);
 pub struct Subscriber {
     socket: PathBuf,
     routes: Routes,
-    kept: Option<PathBuf>,
     first: Option<oneshot::Sender<()>>,
 }
 
 impl Subscriber {
-    /// Will follow the publisher at `socket`. With a file to keep the last table in, that table is
-    /// followed at once.
+    /// Will follow the publisher at `socket`. With the file in which the publisher keeps its newest
+    /// table, that table is followed at once.
     pub fn new(socket: impl Into<PathBuf>, routes: Routes, kept: Option<PathBuf>) -> Self {
         let socket = socket.into();
         if let Some(path) = &kept {
@@ -44,7 +43,6 @@ impl Subscriber {
         Self {
             socket,
             routes,
-            kept,
             first: None,
         }
     }
@@ -126,11 +124,6 @@ impl Subscriber {
         if let Some(first) = self.first.take() {
             // Nobody may care any more.
             let _ = first.send(());
-        }
-        if let Some(path) = &self.kept
-            && let Err(error) = keep::save(path, message)
-        {
-            tracing::warn!(%error, path = %path.display(), "the routes cannot be kept");
         }
         Ok(message.edition)
     }
