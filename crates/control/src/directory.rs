@@ -1,6 +1,7 @@
 //! What the router needs to know of each app, kept in memory so that routes outlive the database.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use noon_domain::{App, AppId, Formation, Hostname, RouteTable};
@@ -21,6 +22,8 @@ struct Listed {
 #[derive(Debug, Default)]
 pub struct Directory {
     apps: Mutex<HashMap<AppId, Listed>>,
+    /// Whether every app of the store was listed once.
+    is_whole: AtomicBool,
     published: tokio::sync::Mutex<RouteTable>,
 }
 
@@ -67,6 +70,7 @@ impl Control {
         for listed in self.directory.list().into_iter().filter(gone) {
             self.directory.remove(listed.app.id);
         }
+        self.directory.is_whole.store(true, Ordering::Release);
         self.publish_routes().await;
         Ok(apps)
     }
@@ -79,8 +83,12 @@ impl Control {
         let _ = self.looks.send(app);
     }
 
-    /// Makes the table from what is listed and what runs, and hands it out if it changed.
+    /// Makes the table from what is listed and what runs, and hands it out if it changed. Until
+    /// all apps are listed, the routers keep the table of an earlier control, which knows them.
     pub(crate) async fn publish_routes(&self) {
+        if !self.directory.is_whole.load(Ordering::Acquire) {
+            return;
+        }
         // One at a time: an older look at the processes must not be published after a newer.
         let mut published = self.directory.published.lock().await;
         let mut apps = Vec::new();

@@ -12,7 +12,8 @@ use crate::{Control, Error, Looks};
 const EVERY: Duration = Duration::from_secs(30);
 
 impl Control {
-    /// Takes up where an earlier control left off: what was left pending has failed.
+    /// Takes up where an earlier control left off: what was left pending has failed, and the
+    /// routes lead to what runs. To be called before any verb.
     ///
     /// # Errors
     /// [`crate::Kind::Unavailable`].
@@ -26,7 +27,7 @@ impl Control {
                 "left pending by an earlier control: failed"
             );
         }
-        Ok(())
+        self.refresh_all().await.map(drop)
     }
 
     /// Runs for ever: converges apps that someone asked to look at, all of them every 30 s, and

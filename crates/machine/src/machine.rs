@@ -15,7 +15,7 @@ use noon_domain::{
 use crate::convergence::Convergence;
 use crate::house::House;
 use crate::label::Role;
-use crate::post::{Order, Post};
+use crate::post::{Order, Post, View};
 use crate::rooms::Rooms;
 use crate::{Error, Hooks, SHIM, Settings};
 
@@ -76,7 +76,7 @@ impl Machine {
         self.house.settings.layers_dir.join(layer.to_string())
     }
 
-    fn restart_those(&self, app: AppId, which: &ProcessFilter) -> usize {
+    async fn restart_those(&self, app: AppId, which: &ProcessFilter) -> usize {
         let posts = self.rooms.of(app).posts();
         let by_name = matches!(which, ProcessFilter::Name(_));
         let meant = |post: &&Arc<Post>| {
@@ -86,6 +86,10 @@ impl Machine {
         };
         let meant: Vec<_> = posts.iter().filter(meant).collect();
         meant.iter().for_each(|post| post.order(Order::Retire));
+        // Whoever converges next must not take them for what fills their places.
+        for post in &meant {
+            post.wait_until(View::is_leaving).await;
+        }
         meant.len()
     }
 }
@@ -114,7 +118,7 @@ impl Engine for Machine {
         app: AppId,
         which: &'a ProcessFilter,
     ) -> BoxFuture<'a, Result<usize, EngineError>> {
-        Box::pin(async move { Ok(self.restart_those(app, which)) })
+        Box::pin(async move { Ok(self.restart_those(app, which).await) })
     }
 
     fn changed(&self) -> BoxFuture<'_, ()> {

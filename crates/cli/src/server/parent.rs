@@ -43,6 +43,8 @@ fn variables() -> String {
 const PATIENCE: Duration = Duration::from_secs(90);
 /// A role that lived so long has not failed at its start.
 const SETTLED: Duration = Duration::from_secs(10);
+/// The longest pause before a role is started again: a house without control must not stay so.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs the server until it is told to stop.
 pub fn serve(args: &ServerArgs) -> Result<(), ServerError> {
@@ -116,6 +118,7 @@ struct Parent {
 enum Event {
     Ready(Role),
     Ended(Role, ExitStatus),
+    Again(Role, u32),
     Stop,
 }
 
@@ -125,6 +128,7 @@ impl Parent {
             self.start(role, 0)?;
         }
         let (ready, mut readies) = mpsc::unbounded_channel();
+        let (again, mut agains) = mpsc::unbounded_channel();
         let stop = signals::told_to_stop();
         tokio::pin!(stop);
         let mut up = Vec::new();
@@ -135,6 +139,7 @@ impl Parent {
                     continue;
                 }
                 Some(role) = readies.recv() => Event::Ready(role),
+                Some((role, failures)) = agains.recv() => Event::Again(role, failures),
                 (role, status) = ended(&mut self.roles) => Event::Ended(role, status),
                 _ = &mut stop => Event::Stop,
             };
@@ -147,7 +152,8 @@ impl Parent {
                         "{name} did not start ({status}): see above"
                     )));
                 }
-                Event::Ended(role, status) => self.restart(role, status).await?,
+                Event::Ended(role, status) => self.plan_restart(role, status, &again),
+                Event::Again(role, failures) => self.start(role, failures)?,
                 Event::Stop => {
                     tracing::info!("stopping");
                     self.stop().await;
@@ -201,15 +207,25 @@ impl Parent {
         Ok(())
     }
 
-    /// Starts a role again: at once, and more slowly each time it fails at its start.
-    async fn restart(&mut self, role: Role, status: ExitStatus) -> Result<(), ServerError> {
+    /// Has a role started again: at once, and more slowly each time it fails at its start. What
+    /// the other roles need meanwhile is not kept waiting.
+    fn plan_restart(
+        &mut self,
+        role: Role,
+        status: ExitStatus,
+        again: &mpsc::UnboundedSender<(Role, u32)>,
+    ) {
         let failures = match self.roles.remove(&(role as u8)) {
             Some(running) if running.since.elapsed() < SETTLED => running.failures + 1,
             _ => 0,
         };
         tracing::warn!(role = role.name(), %status, failures, "role ended, starts again");
-        sleep(Duration::from_millis(50 * (1 << failures.min(7)) - 50)).await;
-        self.start(role, failures)
+        let again = again.clone();
+        tokio::spawn(async move {
+            sleep(pause(failures)).await;
+            // A parent that is gone starts nobody.
+            let _ = again.send((role, failures));
+        });
     }
 
     /// Stops the roles: control first, which stops the apps while the router still answers.
@@ -229,6 +245,12 @@ impl Parent {
             }
         }
     }
+}
+
+/// How long a role waits that failed so often in a row.
+fn pause(failures: u32) -> Duration {
+    let first = Duration::from_millis(50);
+    (first * (1 << failures.min(7)) - first).min(LONGEST_PAUSE)
 }
 
 async fn meet(
@@ -276,5 +298,18 @@ async fn child_ended() {
             let _ = timeout(Duration::from_millis(500), children.recv()).await;
         }
         Err(_) => sleep(Duration::from_millis(100)).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_comes_back_at_once_and_never_later_than_in_a_second() {
+        assert_eq!(pause(0), Duration::ZERO);
+        assert_eq!(pause(1), Duration::from_millis(50));
+        assert!((0..100).all(|failures| pause(failures) <= LONGEST_PAUSE));
+        assert!(pause(2) < pause(3));
     }
 }
