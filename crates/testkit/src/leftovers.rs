@@ -7,6 +7,8 @@ use std::path::Path;
 pub fn of(home: &Path) -> Vec<String> {
     let needle = home.display().to_string();
     let mut found = processes(&needle);
+    let sandboxes = crate::sandboxes(home).into_iter();
+    found.extend(sandboxes.map(|left| format!("sandbox: {left:?}")));
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     found.extend(
         mounts

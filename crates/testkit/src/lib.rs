@@ -11,6 +11,7 @@ mod http;
 mod leftovers;
 mod ran;
 mod repo;
+mod sandboxes;
 mod user;
 
 pub use house::{House, HouseBuilder};
@@ -18,6 +19,7 @@ pub use http::{Answer, get, request};
 pub use leftovers::of as leftovers;
 pub use ran::Ran;
 pub use repo::Repo;
+pub use sandboxes::{Sandbox, kill_if, of as sandboxes};
 pub use user::TestUser;
 
 use std::time::{Duration, Instant};
