@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use noon_domain::{BuildFailure, Exit, Layer, LayerId, LayerKind, Network, Slug};
+use noon_domain::{
+    BuildFailure, Exit, HealthChecks, Layer, LayerId, LayerKind, Network, Rhythm, Slug,
+};
 
 use crate::builder::{Builder, Job, blocking};
 use crate::cache::{AppCache, Key};
@@ -154,11 +156,13 @@ impl Build<'_> {
             self.plan.declared_by,
             names.join(", ")
         ));
+        self.report_health();
         let layers: Vec<Layer> = held.iter().map(|held| held.layer.clone()).collect();
         let slug = seal(Parts {
             stack: self.builder.settings.stack.clone(),
             layers,
             process_types: types.clone(),
+            health: self.plan.health.clone(),
             commit: self.job.source.commit.clone(),
             builder: self.plan.builder.to_owned(),
         });
@@ -171,6 +175,20 @@ impl Build<'_> {
             &id[..8]
         ));
         Ok(slug)
+    }
+
+    fn report_health(&self) {
+        let HealthChecks { boot, live } = &self.plan.health;
+        if let Some(check) = boot {
+            let text = format!("Web processes are up when they answer {check}");
+            self.reporter.detail(&text);
+        }
+        if let Some(check) = live {
+            let Rhythm { attempts, wait, .. } = check.rhythm();
+            self.reporter.detail(&format!(
+                "Web processes are asked {check} every {wait} s, and restarted after {attempts} failures in a row"
+            ));
+        }
     }
 
     fn check_size(&self, bytes: u64) -> Result<(), BuildFailure> {

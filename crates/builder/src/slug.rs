@@ -1,6 +1,9 @@
 //! The slug's name: the digest of all that it is.
 
-use noon_domain::{Commit, Layer, ProcessTypes, Slug, SlugId, StackName, Timestamp};
+use noon_domain::{
+    Commit, HealthCheck, HealthChecks, Layer, ProcessTypes, Rhythm, Slug, SlugId, StackName,
+    Timestamp,
+};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -9,6 +12,7 @@ pub(crate) struct Parts {
     pub(crate) stack: StackName,
     pub(crate) layers: Vec<Layer>,
     pub(crate) process_types: ProcessTypes,
+    pub(crate) health: HealthChecks,
     pub(crate) commit: Commit,
     pub(crate) builder: String,
 }
@@ -22,6 +26,9 @@ struct Manifest<'a> {
     process_types: Vec<(&'a str, &'a str)>,
     commit: &'a str,
     builder: &'a str,
+    /// Where there is none the manifest is as it was before there were any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    health: Vec<(&'static str, &'a str, [u32; 3])>,
 }
 
 /// Names the parts and makes them a slug.
@@ -31,7 +38,7 @@ pub(crate) fn seal(parts: Parts) -> Slug {
         stack: parts.stack,
         layers: parts.layers,
         process_types: parts.process_types,
-        health: noon_domain::HealthChecks::default(),
+        health: parts.health,
         commit: parts.commit,
         builder: parts.builder,
         created_at: Timestamp::now(),
@@ -51,9 +58,28 @@ fn name(parts: &Parts) -> SlugId {
             .collect(),
         commit: parts.commit.as_str(),
         builder: &parts.builder,
+        health: health(&parts.health),
     };
     let bytes = serde_json::to_vec(&manifest).expect("text and numbers always serialise");
     SlugId::from_bytes(Sha256::digest(bytes).into())
+}
+
+fn health(checks: &HealthChecks) -> Vec<(&'static str, &str, [u32; 3])> {
+    let HealthChecks { boot, live } = checks;
+    fn written<'a>(
+        (moment, check): (&'static str, &'a HealthCheck),
+    ) -> (&'static str, &'a str, [u32; 3]) {
+        let Rhythm {
+            timeout,
+            attempts,
+            wait,
+        } = check.rhythm();
+        (moment, check.path(), [timeout, attempts, wait])
+    }
+    let boot = boot.iter().map(|check| ("boot", check));
+    boot.chain(live.iter().map(|check| ("live", check)))
+        .map(written)
+        .collect()
 }
 
 /// A size for people.
@@ -83,6 +109,7 @@ mod tests {
             }],
             process_types: ProcessTypes::from_pairs([(ProcessType::web(), "./run".to_owned())]),
             commit: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
+            health: HealthChecks::default(),
             builder: "Procfile".to_owned(),
         }
     }
@@ -91,18 +118,36 @@ mod tests {
     fn equal_parts_have_one_name_and_every_other_part_another() {
         let base = name(&parts());
         assert_eq!(base, name(&parts()));
-        let changes: [fn(&mut Parts); 5] = [
+        let changes: [fn(&mut Parts); 8] = [
             |p| p.stack = StackName::new("debian-13"),
             |p| p.layers[0].id = LayerId::from_bytes([8; 32]),
             |p| p.process_types = ProcessTypes::from_pairs([(ProcessType::web(), "x".to_owned())]),
             |p| p.commit = "1123456789abcdef0123456789abcdef01234567".parse().unwrap(),
             |p| p.builder = "Python".to_owned(),
+            |p| p.health.boot = Some(check(5)),
+            |p| p.health.boot = Some(check(6)),
+            |p| p.health.live = Some(check(5)),
         ];
+        let mut names = std::collections::HashSet::from([base]);
         for change in changes {
             let mut other = parts();
             change(&mut other);
-            assert_ne!(base, name(&other));
+            assert!(names.insert(name(&other)));
         }
+    }
+
+    fn check(wait: u32) -> HealthCheck {
+        let rhythm = Rhythm {
+            wait,
+            ..Rhythm::default()
+        };
+        HealthCheck::new("/up", rhythm).unwrap()
+    }
+
+    #[test]
+    fn a_slug_without_checks_has_the_name_that_it_had_before_there_were_any() {
+        let before = "746d4f4d84d9820e0b35838c4206f365a9ba8ab62aa94530257a48acc2912669";
+        assert_eq!(name(&parts()).to_string(), before);
     }
 
     #[test]

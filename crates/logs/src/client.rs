@@ -68,12 +68,6 @@ impl Client {
         self.0.0.forget(app);
     }
 
-    /// Calls this when the collector has confirmed all that was said until now, which it does not
-    /// before it has read what the processes wrote that were spoken of; or when it was given up.
-    pub fn when_heard(&self, then: impl FnOnce() + Send + 'static) {
-        self.0.0.when_done(Box::new(then));
-    }
-
     /// Waits until the collector has confirmed everything, but no longer than `patience`; says
     /// whether it has.
     pub fn flush(&self, patience: Duration) -> bool {

@@ -20,24 +20,19 @@ struct Lost {
     since: Timestamp,
 }
 
-/// What is called once, when all that was queued before it has arrived.
-type Then = Box<dyn FnOnce() + Send>;
-
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Queue {
     bytes: Vec<u8>,
     messages: usize,
     under_way: (usize, usize),
     lost: BTreeMap<AppId, Lost>,
-    /// Who waits for what is queued, and for what is under way.
-    thens: (Vec<Then>, Vec<Then>),
     looks_again: bool,
     is_idle: bool,
     is_closed: bool,
 }
 
 /// The queue between those who speak and the one who sends.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Outbox {
     queue: Mutex<Queue>,
     stir: Condvar,
@@ -85,15 +80,6 @@ impl Queue {
     }
 }
 
-impl std::fmt::Debug for Outbox {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let messages = self.lock().messages;
-        f.debug_struct("Outbox")
-            .field("messages", &messages)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Outbox {
     /// Queues a line, or counts it.
     pub(crate) fn push(&self, line: &LogLine) {
@@ -117,20 +103,6 @@ impl Outbox {
             message::put_forget(&mut queue.bytes, app);
             queue.messages += 1;
         });
-    }
-
-    /// Calls this when all that was queued until now has arrived, or was given up; at once, when
-    /// there is nothing.
-    pub(crate) fn when_done(&self, then: Then) {
-        let mut queue = self.lock();
-        if queue.messages > 0 || !queue.lost.is_empty() {
-            queue.thens.0.push(then);
-        } else if queue.under_way.0 > 0 {
-            queue.thens.1.push(then);
-        } else {
-            drop(queue);
-            then();
-        }
     }
 
     /// Nothing more will come.
@@ -161,19 +133,12 @@ impl Outbox {
         std::mem::swap(&mut queue.bytes, batch);
         queue.under_way = (std::mem::take(&mut queue.messages), batch.len());
         queue.looks_again = false;
-        let thens = std::mem::take(&mut queue.thens.0);
-        queue.thens.1.extend(thens);
         Some(queue.under_way.0)
     }
 
     /// The batch that was taken has arrived, or was given up.
     pub(crate) fn done(&self) {
-        let mut thens = Vec::new();
-        self.change(|queue| {
-            queue.under_way = (0, 0);
-            thens = std::mem::take(&mut queue.thens.1);
-        });
-        thens.into_iter().for_each(|then| then());
+        self.change(|queue| queue.under_way = (0, 0));
     }
 
     /// Waits until all has arrived, but no longer than `patience`; says whether it has.
@@ -251,34 +216,6 @@ mod tests {
         let said = texts(&batch);
         assert!(said[0].contains(" 1 message "), "{said:?}");
         assert_eq!(said[1..], ["after"]);
-    }
-
-    #[test]
-    fn who_waits_is_told_when_what_was_said_before_has_arrived_and_not_sooner() {
-        use std::sync::Arc;
-        use std::sync::atomic::{AtomicU32, Ordering};
-        let (outbox, app) = (Outbox::default(), AppId::new());
-        let told = Arc::new(AtomicU32::new(0));
-        let waits = |number: u32| {
-            let told = Arc::clone(&told);
-            outbox.when_done(Box::new(move || told.store(number, Ordering::Relaxed)));
-        };
-        let is = |number: u32| assert_eq!(told.load(Ordering::Relaxed), number);
-        waits(1);
-        is(1);
-        outbox.push(&line(app, "one"));
-        waits(2);
-        is(1);
-        let mut batch = Vec::new();
-        outbox.take(&mut batch);
-        outbox.push(&line(app, "two"));
-        waits(3);
-        is(1);
-        outbox.done();
-        is(2);
-        outbox.take(&mut batch);
-        outbox.done();
-        is(3);
     }
 
     #[test]

@@ -39,8 +39,7 @@ pub struct Adopted {
 
 enum Found {
     Running(Box<Live>),
-    Ended(Box<Live>, Exit),
-    Nothing,
+    Ended(Option<Box<Label>>),
 }
 
 impl Machine {
@@ -59,17 +58,21 @@ impl Machine {
         let mut adopted = Adopted::default();
         while let Some(found) = asked.join_next().await {
             match found.map_err(|_| Error::Closing)? {
-                Found::Nothing => adopted.swept += 1,
-                Found::Ended(live, exit) => {
-                    let (app, name) = (live.label.app, live.label.name.clone());
-                    self.house.say(app, &name, remarks::exited(exit));
-                    live.dismiss(&self.house);
+                (Found::Ended(label), exit) => {
+                    self.tell_of_end(label, exit);
                     adopted.swept += 1;
                 }
-                Found::Running(live) => self.take_in(*live, &mut adopted).await,
+                (Found::Running(live), _) => self.take_in(*live, &mut adopted).await,
             }
         }
         Ok(adopted)
+    }
+
+    fn tell_of_end(&self, label: Option<Box<Label>>, exit: Option<Exit>) {
+        if let (Some(label), Some(exit)) = (label, exit) {
+            self.house
+                .say(label.app, &label.name, remarks::exited(exit));
+        }
     }
 
     async fn take_in(&self, live: Live, adopted: &mut Adopted) {
@@ -155,24 +158,32 @@ fn identity(label: &Label) -> Identity {
     }
 }
 
-/// Asks a directory what became of its process, and sweeps it when nobody answers.
-async fn find(dir: PathBuf, house: Arc<House>) -> Found {
+/// Asks a directory what became of its process, and sweeps it when that has ended.
+async fn find(dir: PathBuf, house: Arc<House>) -> (Found, Option<Exit>) {
     let runtime = tokio::runtime::Handle::current();
     let asked = tokio::task::spawn_blocking(move || {
         let _inside = runtime.enter();
         find_blocking(&dir, &house)
     });
-    asked.await.unwrap_or(Found::Nothing)
+    asked.await.unwrap_or((Found::Ended(None), None))
 }
 
-fn find_blocking(dir: &Path, house: &House) -> Found {
+fn find_blocking(dir: &Path, house: &Arc<House>) -> (Found, Option<Exit>) {
     match connect(dir).and_then(|shim| hold(shim, dir)) {
-        Ok((live, None)) => Found::Running(Box::new(live)),
-        Ok((live, Some(exit))) => Found::Ended(Box::new(live), exit),
+        Ok((live, None)) => (Found::Running(Box::new(live)), None),
+        Ok((mut live, Some(exit))) => {
+            let label = live.label.clone();
+            if exit.is_none() {
+                // Noted: its way out was given back, and may be another's by now.
+                live.label.egress = None;
+            }
+            live.dismiss(house);
+            (Found::Ended(Some(Box::new(label))), exit)
+        }
         Err(why) => {
             tracing::debug!(shim = %dir.display(), why, "a directory without a shim is swept");
             live::sweep(dir, None, house);
-            Found::Nothing
+            (Found::Ended(None), None)
         }
     }
 }
@@ -199,9 +210,13 @@ fn is_fresh(dir: &Path) -> bool {
     age().is_some_and(|age| age < LATE * 4)
 }
 
-fn hold(mut shim: Shim, dir: &Path) -> Result<(Live, Option<Exit>), String> {
+/// Takes hold of a shim. How its process ended, if it has, and whether nobody has told of that yet.
+fn hold(mut shim: Shim, dir: &Path) -> Result<(Live, Option<Option<Exit>>), String> {
     let status = shim.status().map_err(|e| e.to_string())?;
-    let exit = status.ended.map(live::exit);
+    let told = status.noted;
+    let exit = status
+        .ended
+        .map(|ended| Some(live::exit(ended)).filter(|_| !told));
     let label = match Label::from_bytes(&status.label) {
         Ok(label) => label,
         Err(error) => {

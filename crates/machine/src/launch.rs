@@ -191,10 +191,12 @@ fn bind(mount: &noon_domain::Mount) -> Bind {
 
 fn limits(limits: &Limits) -> noon_sandbox::Limits {
     noon_sandbox::Limits {
-        // As on Heroku: beyond its quota it is told of, at twice the quota it is ended.
-        memory: limits.memory.map(|quota| quota.saturating_mul(2)),
-        memory_quota: limits.memory,
-        cpu: None,
+        memory: limits.memory,
+        memory_quota: limits.memory_quota,
+        cpu: limits.cpu_weight.map(|weight| noon_sandbox::Cpu {
+            weight,
+            millicores: None,
+        }),
         tasks: limits.tasks,
         disk: limits.disk,
         nofile: None,

@@ -3,10 +3,11 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use noon_domain::{Address, Exit, Timestamp};
+use noon_domain::{Address, Exit};
 use noon_sandbox::{Ended, Shim};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -16,11 +17,13 @@ use crate::house::House;
 use crate::label::{Label, Role};
 use crate::ports::Target;
 
-/// How long a shim whose output belongs to a log is kept after the start, so that a process which
-/// ends at once is still heard.
-const HEARING: Duration = Duration::from_secs(3);
-/// How long such a shim waits for a log that nobody keeps at the moment.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a shim is kept after the end of its process for what was printed to be read: the logs
+/// may be away. The shim itself does not wait longer.
+const HEARING: Duration = Duration::from_secs(600);
+/// The same once the machine ends its work, or where an older shim cannot tell what is unread.
+const SHORT_HEARING: Duration = Duration::from_secs(3);
+/// The pause between two questions whether all has been read: the first, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 /// One running process: the machine's hold on its shim.
 pub(crate) struct Live {
@@ -119,21 +122,63 @@ impl Live {
         }
     }
 
-    /// Lets the shim go once what it holds of its output was read, and takes its directory and its
+    /// Lets the shim go once all that was printed has been read, and takes its directory and its
     /// way out away.
-    pub fn dismiss(self, house: &Arc<House>) {
+    pub fn dismiss(mut self, house: &Arc<House>) {
         let open = house.open();
         let house = house.clone();
         tokio::spawn(async move {
             let _open = open;
-            let age = Timestamp::now().since(self.label.started_at);
             if self.label.role != Role::Attended {
-                tokio::time::sleep(HEARING.saturating_sub(age)).await;
-                // Its pipe goes with it: a log collector that was killed is waited for.
-                let _ = tokio::time::timeout(PATIENCE, (house.hooks.heard)()).await;
+                // What is noted may be given away again: an adoption tells by the note.
+                if self.unheard().await.is_ok() {
+                    self.part(&house).await;
+                }
+                self.heard(&house).await;
             }
             let _ = tokio::task::spawn_blocking(move || self.sweep_now(&house)).await;
         });
+    }
+
+    /// Gives back what only a living process needs.
+    async fn part(&mut self, house: &Arc<House>) {
+        self.netns = None;
+        crate::forget_namespace(&self.dir);
+        if let Some(slot) = self.label.egress.take() {
+            let house = house.clone();
+            let _ = tokio::task::spawn_blocking(move || house.egress.release(slot)).await;
+        }
+    }
+
+    /// Waits until somebody has read what was printed, within bounds.
+    async fn heard(&self, house: &House) {
+        let begun = Instant::now();
+        let mut pause = PAUSES.0;
+        let mut limit = HEARING;
+        while begun.elapsed() < limit {
+            match self.unheard().await {
+                Ok(0) => return,
+                Ok(_) if house.closing.load(Ordering::Acquire) => limit = SHORT_HEARING,
+                Ok(_) => {}
+                Err(noon_sandbox::Error::Refused { .. }) => limit = SHORT_HEARING,
+                Err(_) => return,
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    /// Tells the shim that its end was taken note of: how many bytes nobody has read.
+    async fn unheard(&self) -> Result<u64, noon_sandbox::Error> {
+        let shim = self.shim.clone();
+        let asked = tokio::task::spawn_blocking(move || match lock(&shim).as_mut() {
+            Some(shim) => {
+                shim.note_end()?;
+                Ok(shim.status()?.unread)
+            }
+            None => Ok(0),
+        });
+        asked.await.unwrap_or(Ok(0))
     }
 
     /// Lets the shim go and takes away what it leaves, without waiting for anybody.

@@ -38,9 +38,6 @@ impl Settings {
 /// Resolves when a process that left the router has no request left.
 pub type DrainedFn = Arc<dyn Fn(ProcessId) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// Resolves when whoever keeps the logs has heard all that the sink was given until now.
-pub type HeardFn = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
-
 /// Whom a machine tells what happens.
 #[derive(Clone)]
 pub struct Hooks {
@@ -48,9 +45,6 @@ pub struct Hooks {
     pub sink: PlatformSink,
     /// Awaited, no longer than the grace, between leaving the router and SIGTERM.
     pub drained: DrainedFn,
-    /// Awaited, for a while, before a process that ended is let go: resolves when all that was said
-    /// of it has been heard, and with that all that it printed has been read.
-    pub heard: HeardFn,
     /// Called when there is a new process whose output belongs to a log.
     pub launched: Arc<dyn Fn() + Send + Sync>,
 }
@@ -61,7 +55,6 @@ impl Hooks {
         Self {
             sink: Arc::new(|_| {}),
             drained: Arc::new(|_| Box::pin(std::future::ready(()))),
-            heard: Arc::new(|| Box::pin(std::future::ready(()))),
             launched: Arc::new(|| {}),
         }
     }

@@ -33,6 +33,10 @@ pub struct Status {
     pub boot_id: String,
     /// How the process ended, once it has.
     pub ended: Option<Ended>,
+    /// Bytes in the output pipe that nobody has read.
+    pub unread: u64,
+    /// Whether somebody took note of the end; see [`Shim::note_end`].
+    pub noted: bool,
 }
 
 impl Shim {
@@ -121,7 +125,14 @@ impl Shim {
         }
     }
 
-    /// Tells the shim that the end was taken note of, so that it may leave. Refused before the end.
+    /// Tells the shim that the end was taken note of. It then leaves as soon as all that was printed
+    /// has been read, or ten minutes after the end. Refused before the end, and by an older shim.
+    pub fn note_end(&mut self) -> Result<(), Error> {
+        let request = protocol::plain(protocol::NOTE);
+        ask(&self.connection, "note the end", &request, |_| Ok(())).map(drop)
+    }
+
+    /// Tells the shim to leave, with what was printed and not read. Refused before the end.
     pub fn dismiss(self) -> Result<(), Error> {
         let request = protocol::plain(protocol::DISMISS);
         ask(&self.connection, "leave", &request, |_| Ok(())).map(drop)

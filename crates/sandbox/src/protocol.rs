@@ -30,6 +30,8 @@ pub(crate) const DISMISS: u8 = 15;
 pub(crate) const EXEC: u8 = 16;
 /// A pipe of the client's own, for notices.
 pub(crate) const WATCH: u8 = 17;
+/// The end was taken note of; see [`crate::Shim::note_end`].
+pub(crate) const NOTE: u8 = 18;
 pub(crate) const DONE: u8 = 100;
 pub(crate) const REFUSED: u8 = 101;
 
@@ -41,6 +43,8 @@ const INIT_PID: u16 = 11;
 const STARTED: u16 = 12;
 const BOOT: u16 = 13;
 const END: u16 = 14;
+const UNREAD: u16 = 15;
+const NOTED: u16 = 16;
 const TOTAL: u16 = 20;
 const LENDS: u16 = 21;
 
@@ -134,7 +138,9 @@ pub(crate) fn status(status: &crate::Status) -> Vec<u8> {
         .bytes(LABEL, &status.label)
         .number(INIT_PID, status.init_pid.into())
         .number(STARTED, status.started_at_micros)
-        .text(BOOT, &status.boot_id);
+        .text(BOOT, &status.boot_id)
+        .number(UNREAD, status.unread as i64)
+        .number(NOTED, status.noted.into());
     let fields = match status.ended {
         Some(ended) => fields.text(END, &ended.to_string()),
         None => fields,
@@ -154,6 +160,8 @@ pub(crate) fn read_status(mut fields: Reader<'_>) -> io::Result<crate::Status> {
         started_at_micros: 0,
         boot_id: String::new(),
         ended: None,
+        unread: 0,
+        noted: false,
     };
     while let Some((field, value)) = fields.next()? {
         match field {
@@ -161,6 +169,8 @@ pub(crate) fn read_status(mut fields: Reader<'_>) -> io::Result<crate::Status> {
             INIT_PID => status.init_pid = number(value)? as u32,
             STARTED => status.started_at_micros = number(value)?,
             BOOT => status.boot_id = text(value)?,
+            UNREAD => status.unread = number(value)? as u64,
+            NOTED => status.noted = number(value)? != 0,
             END => status.ended = Ended::parse(&text(value)?),
             _ => {}
         }
@@ -180,6 +190,8 @@ mod tests {
             started_at_micros: 12,
             boot_id: "b".into(),
             ended: Some(Ended::Signal(15)),
+            unread: 5,
+            noted: true,
         };
         let bytes = status(&told);
         let (verb, fields) = open(&bytes).unwrap();

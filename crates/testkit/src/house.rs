@@ -314,6 +314,11 @@ impl House {
         })
     }
 
+    /// Stops a role with SIGSTOP: it is there, and does nothing until it is killed.
+    pub fn stun_role(&self, role: &str) {
+        kill(self.role_pid(role).expect("a running role"), Signal::STOP);
+    }
+
     /// Kills a role with SIGKILL and waits until another plays it.
     pub fn kill_role(&self, role: &str) {
         let before = self.role_pid(role).expect("a running role");

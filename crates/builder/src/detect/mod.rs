@@ -4,6 +4,7 @@
 //! `package.json` stands near its end is on purpose: many apps of other languages have one for
 //! their assets. A further language is a further line.
 
+mod app_json;
 mod node;
 mod plan;
 mod procfile;
@@ -124,9 +125,8 @@ const fn not_yet(
 /// Reads what detection needs of a tree.
 pub(crate) fn look(root: &Path) -> Result<Snapshot, Error> {
     Snapshot::read(root, |name| {
-        LANGUAGES
-            .iter()
-            .any(|language| language.reads.contains(&name))
+        let is_read = |language: &Language| language.reads.contains(&name);
+        name == app_json::NAME || LANGUAGES.iter().any(is_read)
     })
 }
 
@@ -137,7 +137,7 @@ pub(crate) fn detect(tree: &Snapshot, wishes: Wishes) -> Result<Plan, Refusal> {
             continue;
         };
         return match language.make {
-            Make::Plan(plan) => plan(tree, wishes),
+            Make::Plan(plan) => declare(tree, plan(tree, wishes)?),
             Make::NotYet(meanwhile) => refuse(format!(
                 "{} is recognised by {sign} but not built yet: {meanwhile}",
                 language.name
@@ -145,6 +145,14 @@ pub(crate) fn detect(tree: &Snapshot, wishes: Wishes) -> Result<Plan, Refusal> {
         };
     }
     refuse(nothing_found(tree))
+}
+
+/// Adds to a plan what the app declares whatever its language.
+fn declare(tree: &Snapshot, mut plan: Plan) -> Result<Plan, Refusal> {
+    let declared = app_json::declared(tree, &plan.process_types)?;
+    plan.health = declared.health;
+    plan.warnings.extend(declared.warnings);
+    Ok(plan)
 }
 
 /// By what a language shows. The first line of the table has no sign of its own: it is Node.js

@@ -1,6 +1,6 @@
 //! What detection decides: a build, as values.
 
-use noon_domain::{ProcessTypes, ProcfileError};
+use noon_domain::{HealthChecks, ProcessTypes, ProcfileError};
 
 use super::versions::Wanted;
 
@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) builder: &'static str,
     /// The process types.
     pub(crate) process_types: ProcessTypes,
+    /// How web processes are judged.
+    pub(crate) health: HealthChecks,
     /// Where the process types come from, for the pusher.
     pub(crate) declared_by: &'static str,
     /// What the pusher should know.
@@ -46,6 +48,7 @@ impl Plan {
         Self {
             builder,
             process_types,
+            health: HealthChecks::default(),
             declared_by: "Procfile declares types",
             warnings: Vec::new(),
             needs: Vec::new(),

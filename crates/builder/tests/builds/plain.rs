@@ -37,6 +37,28 @@ async fn a_procfile_and_a_program_are_a_slug_without_any_step() {
 }
 
 #[tokio::test]
+async fn declared_health_checks_are_part_of_the_slug_and_told_to_the_pusher() {
+    let house = House::new();
+    let plain = house.push(&APP).await;
+    let file = r#"{"healthchecks":{"web":[{"path":"/up","wait":7,"colour":"red"}]}}"#;
+    let built = house.push(&[APP[0], APP[1], ("app.json", file)]).await;
+    let health = &built.slug().health;
+    assert_eq!(health.boot.as_ref().map(|check| check.path()), Some("/up"));
+    assert_eq!(health.boot, health.live);
+    assert_ne!(built.slug().id, plain.slug().id);
+    for line in [
+        " !     app.json: noon does not take up colour of the health check /up",
+        "       Web processes are up when they answer GET /up",
+        "       Web processes are asked GET /up every 7 s, and restarted after 3 failures in a row",
+    ] {
+        assert!(built.lines.contains(&line.to_owned()), "{:?}", built.lines);
+    }
+    let failed = house.push(&[APP[0], APP[1], ("app.json", "{")]).await;
+    let sentence = &failed.failure().sentence;
+    assert!(sentence.starts_with("app.json is not JSON: "), "{sentence}");
+}
+
+#[tokio::test]
 async fn an_equal_tree_is_an_equal_slug_and_its_copy_goes_to_the_trash() {
     let house = House::new();
     let first = house.push(&APP).await;

@@ -142,14 +142,13 @@ fn machine(
     publisher: &Arc<Publisher>,
 ) -> Result<Arc<Machine>, ServerError> {
     let (settings, data) = (&stage.settings, &stage.data);
-    let (drains, looks, hears) = (publisher.clone(), logs.clone(), logs.clone());
+    let (drains, looks) = (publisher.clone(), logs.clone());
     let hooks = noon_machine::Hooks {
         sink: logs.sink(),
         drained: Arc::new(move |process| {
             let drains = drains.clone();
             Box::pin(async move { drains.drained(process).await })
         }),
-        heard: Arc::new(move || Box::pin(heard(hears.clone()))),
         launched: Arc::new(move || looks.look_again()),
     };
     let rules = Rules {
@@ -163,17 +162,6 @@ fn machine(
         ..noon_machine::Settings::new(data.at("shims"), data.at("layers"))
     };
     Machine::new(settings, hooks).map_err(say)
-}
-
-/// Resolves when the logs role has all that was said until now.
-async fn heard(logs: LogClient) {
-    let (told, hears) = tokio::sync::oneshot::channel();
-    logs.when_heard(move || {
-        // Whoever waited may have lost patience.
-        let _ = told.send(());
-    });
-    // What was given up will not be heard any more.
-    let _ = hears.await;
 }
 
 fn builder(

@@ -48,6 +48,25 @@ fn app_platform_and_router_lines_stand_in_one_stream_across_deploys() {
 }
 
 #[test]
+fn the_last_words_of_a_short_process_wait_for_the_logs() {
+    let house = house().start();
+    let repo = pushed(&house, "brief");
+    house.stun_role("logs");
+    let _ = repo.noon(&["run", "--detached", "echo last words"]).ok();
+    eventually("it has ended", || {
+        let ran = repo.noon(&["ps"]).ok();
+        (!ran.stdout.contains("run.")).then_some(())
+    });
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    house.kill_role("logs");
+    eventually("its words are in the log", || {
+        let ran = repo.noon(&["logs", "-n", "500"]).ok();
+        ran.stdout.contains("]: last words").then_some(())
+    });
+    house.tear_down();
+}
+
+#[test]
 fn a_tail_goes_on_through_the_death_of_every_role() {
     let house = house().start();
     let repo = pushed(&house, "tail");

@@ -63,6 +63,7 @@ pub(super) struct Keeper {
     /// Whether the shim ended it for its memory.
     starved: bool,
     dismissed: bool,
+    noted: bool,
     clients: Vec<OwnedFd>,
     visitors: Visitors,
 }
@@ -81,6 +82,7 @@ impl Keeper {
             killed: false,
             starved: false,
             dismissed: false,
+            noted: false,
             clients: Vec::new(),
             visitors: Visitors::default(),
         }
@@ -108,9 +110,17 @@ impl Keeper {
 
     fn may_leave(&self) -> bool {
         match self.ended {
-            Some((_, at)) => self.dismissed || at.elapsed() >= LINGER,
+            Some((_, at)) => {
+                self.dismissed || self.noted && self.unread() == 0 || at.elapsed() >= LINGER
+            }
             None => false,
         }
+    }
+
+    /// What was printed stays readable until someone has read it: logs may be away.
+    fn unread(&self) -> u64 {
+        let output = self.process.output.as_ref();
+        output.map_or(0, |output| file::unread(output.as_fd()))
     }
 
     /// Waits for one thing to happen and does what it asks for.
@@ -286,7 +296,13 @@ impl Keeper {
                 self.dismissed = true;
                 Ok((done, Vec::new()))
             }
-            protocol::DISMISS => Err(io::Error::other("the process has not ended")),
+            protocol::NOTE if self.ended.is_some() => {
+                self.noted = true;
+                Ok((done, Vec::new()))
+            }
+            protocol::DISMISS | protocol::NOTE => {
+                Err(io::Error::other("the process has not ended"))
+            }
             _ => Err(io::Error::other("this shim does not know that request")),
         }
     }
@@ -299,6 +315,8 @@ impl Keeper {
             started_at_micros: self.started_at_micros,
             boot_id: boot.unwrap_or_default().trim().to_owned(),
             ended: self.ended.map(|(ended, _)| ended),
+            unread: self.unread(),
+            noted: self.noted,
         }
     }
 

@@ -253,6 +253,17 @@ pub(crate) fn event() -> io::Result<OwnedFd> {
     fresh(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }.into())
 }
 
+/// How many bytes wait in a pipe to be read.
+pub(crate) fn unread(fd: BorrowedFd<'_>) -> u64 {
+    let mut count: libc::c_int = 0;
+    // SAFETY: FIONREAD fills one int, which is live.
+    let done = unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD as _, &raw mut count) };
+    match done {
+        0 => u64::try_from(count).unwrap_or(0),
+        _ => 0,
+    }
+}
+
 /// Asks for a pipe of `bytes`; the kernel may refuse, which does no harm.
 pub(crate) fn widen_pipe(fd: BorrowedFd<'_>, bytes: i32) {
     // SAFETY: F_SETPIPE_SZ takes a number.

@@ -307,6 +307,32 @@ fn output_that_nobody_reads_is_kept_for_later() {
 }
 
 #[test]
+fn a_shim_stays_until_what_was_printed_has_been_read() {
+    if !can_run() {
+        return;
+    }
+    let ground = Ground::new();
+    let mut running = ground.start(&shell("echo last words")).unwrap();
+    assert!(running.shim().note_end().is_err() || running.shim().status().unwrap().noted);
+    running.wait();
+    running.shim().note_end().unwrap();
+    let status = running.shim().status().unwrap();
+    assert_eq!((status.unread, status.noted), (11, true));
+    // Long enough for it to look up again.
+    std::thread::sleep(Duration::from_millis(2500));
+    let (shim, dir) = running.forget();
+    drop(shim);
+    let mut late = Shim::connect(&dir).unwrap();
+    assert_eq!(
+        read_line(&mut File::from(late.output().unwrap())),
+        "last words"
+    );
+    wait_until("the shim has left", || {
+        matches!(Shim::connect(&dir), Err(Error::Gone(_)))
+    });
+}
+
+#[test]
 fn a_process_that_will_not_end_is_ended() {
     if !can_run() {
         return;
