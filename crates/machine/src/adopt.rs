@@ -182,6 +182,8 @@ fn find_blocking(dir: &Path, house: &Arc<House>) -> (Found, Option<Exit>) {
         }
         Err(why) => {
             tracing::debug!(shim = %dir.display(), why, "a directory without a shim is swept");
+            // One that is there and does not answer would stay for ever, and its process with it.
+            let _ = noon_sandbox::end(dir);
             live::sweep(dir, None, house);
             (Found::Ended(None), None)
         }

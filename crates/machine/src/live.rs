@@ -89,9 +89,14 @@ impl Live {
         self.ask(move |shim| shim.signal(signal)).await;
     }
 
-    /// Ends all its processes at once.
+    /// Ends all its processes at once, and with them a shim that does not answer.
     pub async fn kill(&self) {
-        self.ask(Shim::kill).await;
+        let dir = self.dir.clone();
+        self.ask(move |shim| match shim.kill() {
+            Err(noon_sandbox::Error::Talk { .. }) => noon_sandbox::end(&dir),
+            done => done,
+        })
+        .await;
     }
 
     async fn ask<F>(&self, act: F)

@@ -153,26 +153,39 @@ fn missing(act: &'static str) -> Error {
 
 /// A fresh connection to the shim of `dir`, on which nothing takes for ever.
 pub(crate) fn open(dir: &Path) -> Result<OwnedFd, Error> {
-    let connection = reach(dir).map_err(|source| match source.raw_os_error() {
+    reach(dir).map_err(|source| match source.raw_os_error() {
         Some(libc::ENOENT | libc::ENOTDIR | libc::ECONNREFUSED) => Error::Gone(dir.to_owned()),
         _ => Error::Talk {
             act: "connect",
             source,
         },
-    })?;
-    socket::set_patience(connection.as_fd(), PATIENCE);
-    Ok(connection)
+    })
 }
 
 /// The path goes through the directory's descriptor: it may be longer than a socket's address.
 fn reach(dir: &Path) -> io::Result<OwnedFd> {
     let dir = file::open_dir(dir)?;
     let name = protocol::SOCKET;
-    socket::connect(&format!("/proc/self/fd/{}/{name}", dir.as_raw_fd()))
+    let path = format!("/proc/self/fd/{}/{name}", dir.as_raw_fd());
+    socket::connect(&path, PATIENCE)
 }
 
-/// One request, one answer.
+/// One request, one answer. After a question that had no answer nothing more can be said: a late
+/// answer would be taken for that to the next.
 fn ask<T>(
+    connection: &OwnedFd,
+    act: &'static str,
+    request: &[u8],
+    read: impl FnOnce(Reader<'_>) -> io::Result<T>,
+) -> Result<(T, Vec<OwnedFd>), Error> {
+    exchange(connection, act, request, read).inspect_err(|error| {
+        if matches!(error, Error::Talk { .. }) {
+            socket::shut(connection.as_fd());
+        }
+    })
+}
+
+fn exchange<T>(
     connection: &OwnedFd,
     act: &'static str,
     request: &[u8],

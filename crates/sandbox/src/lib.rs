@@ -29,6 +29,7 @@ mod cgroup;
 mod check;
 mod client;
 mod codec;
+mod end;
 mod ended;
 mod envelope;
 mod error;
@@ -49,6 +50,7 @@ mod stack;
 mod sys;
 
 pub use client::{Shim, Status};
+pub use end::end;
 pub use ended::{Ended, read_exit};
 pub use error::Error;
 pub use exec::Exec;

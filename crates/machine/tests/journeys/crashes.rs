@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use noon_domain::{Engine, ProcessFilter, ProcessState};
 
+use rustix::process::Signal;
+
 use crate::site::{SERVE, Site, all_up, is_running};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,6 +39,63 @@ async fn a_crash_is_answered_at_once_and_then_more_and_more_slowly() {
     site.machine().converge(&intent).await.unwrap();
     assert_eq!(site.processes(&app).await.len(), 2);
     site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_whose_shim_is_stopped_is_ended_and_replaced() {
+    let Some(site) = Site::open() else { return };
+    let app = site.app();
+    let intent = app.intent(1, &[("worker.1", "sleep 1000")]);
+    site.machine().converge(&intent).await.unwrap();
+    let before = site.until(&app, |all| all.len() == 1 && all_up(all)).await[0].id;
+    let init = site.pids()[0];
+    let shim = parent_of(init);
+    signal(shim, Signal::STOP);
+    let which = ProcessFilter::Name("worker.1".parse().unwrap());
+    site.machine().restart(app.id, &which).await.unwrap();
+    site.until(&app, |all| all.iter().all(|p| p.id != before))
+        .await;
+    gone(&[init, shim]).await;
+    site.machine().converge(&intent).await.unwrap();
+    site.until(&app, |all| {
+        all.len() == 1 && all_up(all) && all[0].id != before
+    })
+    .await;
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_ends_what_it_finds_under_a_stopped_shim() {
+    let Some(mut site) = Site::open() else { return };
+    let app = site.app();
+    let intent = app.intent(1, &[("worker.1", "sleep 1000")]);
+    site.machine().converge(&intent).await.unwrap();
+    site.until(&app, |all| all.len() == 1 && all_up(all)).await;
+    let init = site.pids()[0];
+    let shim = parent_of(init);
+    drop(site.machine.take());
+    signal(shim, Signal::STOP);
+    site.start();
+    let adopted = site.machine().adopt().await.unwrap();
+    assert_eq!((adopted.taken, adopted.swept), (0, 1));
+    gone(&[init, shim]).await;
+    site.close().await;
+}
+
+async fn gone(pids: &[u32]) {
+    for _ in 0..600 {
+        if !pids.iter().any(|pid| is_running(*pid)) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("of {pids:?} some live on");
+}
+
+fn parent_of(pid: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    fields.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,6 +185,10 @@ async fn a_place_that_is_only_refilled_fails_nothing() {
 }
 
 fn kill(pid: u32) {
+    signal(pid, Signal::KILL);
+}
+
+fn signal(pid: u32, signal: Signal) {
     let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
 }

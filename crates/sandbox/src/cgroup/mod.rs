@@ -136,16 +136,28 @@ pub(crate) fn join(doors: &[OwnedFd]) -> io::Result<()> {
 /// Ends and removes what a killed shim left in its groups.
 pub(crate) fn clear(directory: &Path) -> io::Result<()> {
     let name = group::name(directory);
-    for home in Homes::find(false).all().chain(Homes::find(true).all()) {
-        let Ok(parent) = file::open_dir(&home.join(group::PARENT)) else {
-            continue;
-        };
-        let Ok(itself) = group::open(&parent, &name) else {
-            continue;
-        };
+    for (parent, itself) in groups(&name) {
         // In a v1 group nothing is left: init died with its shim, and everything with init.
         let _ = file::write_knob(itself.as_fd(), "cgroup.kill", "1");
         group::remove(parent.as_fd(), &name)?;
     }
     Ok(())
+}
+
+/// Ends everything inside the sandbox of a directory, where this machine has a v2 tree.
+pub(crate) fn kill(directory: &Path) {
+    for (_, itself) in groups(&group::name(directory)) {
+        let _ = file::write_knob(itself.as_fd(), "cgroup.kill", "1");
+    }
+}
+
+/// The groups of a name in all hierarchies, each with the one above it.
+fn groups(name: &str) -> Vec<(OwnedFd, OwnedFd)> {
+    let homes = [Homes::find(false), Homes::find(true)];
+    let found = homes.iter().flat_map(Homes::all).filter_map(|home| {
+        let parent = file::open_dir(&home.join(group::PARENT)).ok()?;
+        let itself = group::open(&parent, name).ok()?;
+        Some((parent, itself))
+    });
+    found.collect()
 }

@@ -235,7 +235,7 @@ impl Keeper {
         let Ok(client) = socket::accept(self.process.listener.as_fd()) else {
             return;
         };
-        let known = socket::peer_uid(client.as_fd()).is_ok_and(|uid| uid == process::user());
+        let known = socket::peer(client.as_fd()).is_ok_and(|peer| peer.uid == process::user());
         if known && self.clients.len() < MOST_CLIENTS {
             self.clients.push(client);
         }

@@ -90,6 +90,12 @@ pub(crate) fn control(option: i32, value: u64) -> io::Result<()> {
     check(unsafe { libc::prctl(option, value, 0, 0, 0) }.into()).map(drop)
 }
 
+/// Opens a process by its number.
+pub(crate) fn open(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes numbers.
+    fresh(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })
+}
+
 /// Sends a signal through a descriptor of a process.
 pub(crate) fn signal_fd(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     let none = std::ptr::null::<libc::siginfo_t>();

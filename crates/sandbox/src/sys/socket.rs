@@ -1,7 +1,7 @@
 //! Message sockets that carry descriptors.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use super::{again, check, fresh};
 
@@ -63,9 +63,10 @@ fn set_nonblocking(fd: RawFd) {
     unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK) };
 }
 
-/// Connects to a path.
-pub(crate) fn connect(path: &str) -> io::Result<OwnedFd> {
+/// Connects to a path; neither that nor any word on the connection takes longer than `seconds`.
+pub(crate) fn connect(path: &str, seconds: i64) -> io::Result<OwnedFd> {
     let (socket, address) = (socket()?, address(path)?);
+    set_patience(socket.as_fd(), seconds);
     let size = size_of::<libc::sockaddr_un>() as u32;
     again(|| {
         // SAFETY: address is live and size its size.
@@ -86,8 +87,8 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     )
 }
 
-/// The user at the other end.
-pub(crate) fn peer_uid(fd: BorrowedFd<'_>) -> io::Result<u32> {
+/// Who is at the other end: for a client, the process that listens.
+pub(crate) fn peer(fd: BorrowedFd<'_>) -> io::Result<libc::ucred> {
     let mut peer = libc::ucred {
         pid: 0,
         uid: u32::MAX,
@@ -105,7 +106,33 @@ pub(crate) fn peer_uid(fd: BorrowedFd<'_>) -> io::Result<u32> {
             &raw mut size,
         )
     };
-    check(done.into()).map(|_| peer.uid)
+    check(done.into()).map(|_| peer)
+}
+
+/// A descriptor of the process at the other end (Linux 6.5 and later).
+pub(crate) fn peer_process(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    const SO_PEERPIDFD: i32 = 77;
+    let mut process: RawFd = -1;
+    let mut size = size_of::<RawFd>() as u32;
+    // SAFETY: process is live and size its size.
+    let done = unsafe {
+        let to = (&raw mut process).cast();
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PEERPIDFD,
+            to,
+            &raw mut size,
+        )
+    };
+    check(done.into())?;
+    fresh(process.into())
+}
+
+/// Ends a conversation: whoever reads finds the end.
+pub(crate) fn shut(fd: BorrowedFd<'_>) {
+    // SAFETY: shutdown takes numbers.
+    unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RDWR) };
 }
 
 /// Bounds how long sending and receiving may take.

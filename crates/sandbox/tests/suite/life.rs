@@ -13,7 +13,7 @@ use crate::common::{
     wait_until,
 };
 use noon_sandbox::{
-    Ended, Error, Limits, Net, PtySize, Shim, Spec, Stdio, clear, launch, open_pty, read_exit,
+    Ended, Error, Limits, Net, PtySize, Shim, Spec, Stdio, clear, end, launch, open_pty, read_exit,
     socket_in,
 };
 
@@ -330,6 +330,62 @@ fn a_shim_stays_until_what_was_printed_has_been_read() {
     wait_until("the shim has left", || {
         matches!(Shim::connect(&dir), Err(Error::Gone(_)))
     });
+}
+
+#[test]
+fn a_sandbox_whose_shim_is_stopped_can_be_ended() {
+    if !can_run() {
+        return;
+    }
+    let ground = Ground::new();
+    let mut running = ground
+        .start(&shell(
+            "trap '' TERM HUP; echo up; while :; do sleep 0.1; done",
+        ))
+        .unwrap();
+    assert_eq!(read_line(&mut running.output()), "up");
+    let init = running.shim().status().unwrap().init_pid;
+    let inside = pidfd(init);
+    let shim = parent_of(init);
+    // SAFETY: kill takes numbers; this is the shim that this test started.
+    unsafe { libc::kill(shim as i32, libc::SIGSTOP) };
+    assert!(
+        running.shim().kill().is_err(),
+        "one that is stopped answers"
+    );
+    let (mut connection, dir) = running.forget();
+    end(&dir).unwrap_or_else(|error| panic!("{}", story(&error)));
+    assert!(
+        wait_readable(inside.as_raw_fd(), 10_000),
+        "it outlived its shim"
+    );
+    assert!(wait_readable(connection.wait_fd().as_raw_fd(), 10_000));
+    assert!(connection.status().is_err());
+    assert!(matches!(end(&dir), Err(Error::Gone(_))));
+    clear(&dir).unwrap();
+}
+
+#[test]
+fn an_answer_that_comes_late_is_not_taken_for_another() {
+    if !can_run() {
+        return;
+    }
+    let ground = Ground::new();
+    let mut running = ground.start(&shell("echo up; sleep 1000")).unwrap();
+    assert_eq!(read_line(&mut running.output()), "up");
+    let shim = parent_of(running.shim().status().unwrap().init_pid) as i32;
+    // SAFETY: kill takes numbers; this is the shim that this test started.
+    unsafe { libc::kill(shim, libc::SIGSTOP) };
+    assert!(running.shim().netns().is_err());
+    // SAFETY: as above.
+    unsafe { libc::kill(shim, libc::SIGCONT) };
+    assert!(matches!(running.shim().status(), Err(Error::Talk { .. })));
+    let (_, dir) = running.forget();
+    let mut again = Shim::connect(&dir).unwrap();
+    assert_eq!(again.status().unwrap().label, b"test");
+    again.kill().unwrap();
+    assert!(wait_readable(again.wait_fd().as_raw_fd(), 10_000));
+    again.dismiss().unwrap();
 }
 
 #[test]
