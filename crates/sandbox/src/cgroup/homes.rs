@@ -1,5 +1,6 @@
 //! Where groups are made on this machine.
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use crate::sys::file;
@@ -10,6 +11,9 @@ const V1_MAGIC: i64 = 0x0027_e0eb;
 
 /// The group of the platform's own processes, where it was given one to divide.
 const LEAF: &str = "noon-platform";
+
+/// The group that nobody is in.
+const EMPTY: &str = "noon-empty";
 
 /// Where groups are made on this machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -103,6 +107,22 @@ pub(crate) fn settle() {
     if made && std::fs::write(leaf.join("cgroup.procs"), "0").is_err() {
         let _ = std::fs::remove_dir(leaf);
     }
+}
+
+/// What stands for the v1 groups that a process does not have of its own: a runtime which misses
+/// one of them (Java) does not look for the limits in the others. Nothing ever lives in these.
+pub(crate) fn empty_groups() -> Vec<(OwnedFd, &'static str)> {
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let names = ["cpu", "cpuacct", "cpuset"].into_iter();
+    let groups = names.filter_map(|name| {
+        let mount = Path::new(MOUNT).join(name);
+        let home = is(&mount, V1_MAGIC).then(|| below(&mount, own_path(&own, name)))?;
+        let home = file::open_dir(&home).ok()?;
+        file::mkdir_at(home.as_fd(), EMPTY, 0o755).ok()?;
+        let flags = libc::O_RDONLY | libc::O_DIRECTORY;
+        Some((file::open_at(home.as_fd(), EMPTY, flags).ok()?, name))
+    });
+    groups.collect()
 }
 
 /// A container may be told of a path that it cannot see; the mount itself is its group then.

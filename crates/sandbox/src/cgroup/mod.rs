@@ -17,7 +17,7 @@ use crate::sys::file;
 use group::Group;
 
 pub(crate) use cpu::niceness;
-pub(crate) use homes::{Homes, settle};
+pub(crate) use homes::{Homes, empty_groups, settle};
 pub(crate) use memory::{Alarms, Shortage};
 
 /// The groups of one sandbox.
@@ -98,14 +98,24 @@ impl Cgroup {
             .collect()
     }
 
-    /// Where a process looks for its memory limit, and the group that tells it.
-    pub(crate) fn view(&self) -> Option<(BorrowedFd<'_>, &'static str)> {
-        match (&self.memory, &self.v2) {
-            (Some(group), _) => Some((group.itself.as_fd(), "/sys/fs/cgroup/memory")),
-            (None, Some(group)) if self.limits_memory => {
-                Some((group.itself.as_fd(), "/sys/fs/cgroup"))
+    /// Where a process looks for its limits, and the groups that tell them.
+    pub(crate) fn views(&self) -> Vec<(BorrowedFd<'_>, &'static str)> {
+        let v1 = [
+            (&self.memory, "/sys/fs/cgroup/memory"),
+            (&self.cpu, "/sys/fs/cgroup/cpu"),
+        ];
+        let v1 = v1.into_iter().filter_map(|(group, target)| {
+            group.as_ref().map(|group| (group.itself.as_fd(), target))
+        });
+        let v1: Vec<_> = v1.collect();
+        if !v1.is_empty() {
+            return v1;
+        }
+        match &self.v2 {
+            Some(group) if self.limits_memory || self.limits_cpu => {
+                vec![(group.itself.as_fd(), "/sys/fs/cgroup")]
             }
-            _ => None,
+            _ => Vec::new(),
         }
     }
 

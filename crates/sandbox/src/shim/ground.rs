@@ -1,7 +1,7 @@
 //! What is made for one launch before the fork, while the host is still in sight.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::failure::{At, Outcome};
 use super::place::Place;
@@ -50,7 +50,7 @@ pub(super) struct Ground {
     pub(super) sources: Sources,
     pub(super) lends: Option<(u32, OwnedFd)>,
     pub(super) cgroup: Cgroup,
-    pub(super) limits: Option<(OwnedFd, &'static str)>,
+    pub(super) limits: Vec<(OwnedFd, &'static str)>,
     pub(super) resolv_conf: Vec<u8>,
     pub(super) console: Option<OwnedFd>,
     pub(super) output: Option<(OwnedFd, OwnedFd)>,
@@ -121,14 +121,17 @@ fn console(envelope: &Envelope, given: &Given) -> io::Result<Option<OwnedFd>> {
     }
 }
 
-/// The group of the process, so that runtimes which size themselves by it find it.
-fn shown_limits(cgroup: &Cgroup) -> io::Result<Option<(OwnedFd, &'static str)>> {
-    let Some((group, target)) = cgroup.view() else {
-        return Ok(None);
-    };
+/// The groups of the process, so that runtimes which size themselves by them find them.
+fn shown_limits(cgroup: &Cgroup) -> io::Result<Vec<(OwnedFd, &'static str)>> {
+    let show = |(group, target)| Ok((show_group(group)?, target));
+    cgroup.views().into_iter().map(show).collect()
+}
+
+/// A group as it may be seen: nothing in it can be changed.
+pub(super) fn show_group(group: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let tree = mount::clone_tree(group, "", false)?;
     mount::set(tree.as_fd(), READ_ONLY | NO_SUID | NO_DEV | NO_EXEC, false)?;
-    Ok(Some((tree, target)))
+    Ok(tree)
 }
 
 fn resolv_conf(envelope: &Envelope) -> Vec<u8> {

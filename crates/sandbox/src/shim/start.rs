@@ -206,7 +206,7 @@ fn tree<'a>(envelope: &'a Envelope, ground: &'a Ground) -> Tree<'a> {
         sources,
         resolv_conf: &ground.resolv_conf,
         console,
-        limits: ground.limits.as_ref(),
+        limits: &ground.limits,
     }
 }
 

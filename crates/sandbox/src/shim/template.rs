@@ -8,11 +8,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use super::failure::{At, Outcome};
+use super::ground;
+use crate::cgroup;
 use crate::sys::file::{self, here};
 use crate::sys::mount::{self, NO_DEV, NO_EXEC, NO_SUID, READ_ONLY};
 use crate::sys::process;
 
-const DIRECTORIES: [&str; 24] = [
+const DIRECTORIES: [&str; 27] = [
     "app",
     "dev",
     "dev/pts",
@@ -28,6 +30,9 @@ const DIRECTORIES: [&str; 24] = [
     "sys",
     "sys/fs",
     "sys/fs/cgroup",
+    "sys/fs/cgroup/cpu",
+    "sys/fs/cgroup/cpuacct",
+    "sys/fs/cgroup/cpuset",
     "sys/fs/cgroup/memory",
     "tmp",
     "usr",
@@ -117,6 +122,7 @@ pub(super) fn build() -> Outcome<(OwnedFd, OwnedFd)> {
     etc(root.as_fd())?;
     devices(root.as_fd())?;
     old_proc(root.as_fd())?;
+    groups(root.as_fd())?;
     mount::set(root.as_fd(), READ_ONLY | NO_SUID, false).at("making the root read-only")?;
     let namespace = file::open_at(here(), "/proc/self/ns/mnt", libc::O_RDONLY)
         .at("opening the mount namespace")?;
@@ -214,6 +220,16 @@ fn devices(root: BorrowedFd<'_>) -> Outcome<()> {
         mount::attach(device.as_fd(), root, &target).at_place("mounting", &target)?;
     }
     file::write_file(root, "dev/console", b"").at("making /dev/console")
+}
+
+/// Best effort, since only some runtimes miss them; see [`cgroup::empty_groups`].
+fn groups(root: BorrowedFd<'_>) -> Outcome<()> {
+    for (group, name) in cgroup::empty_groups() {
+        let target = format!("sys/fs/cgroup/{name}");
+        let shown = ground::show_group(group.as_fd()).at_place("copying the cgroup", name)?;
+        mount::attach(shown.as_fd(), root, &target).at_place("mounting", &target)?;
+    }
+    Ok(())
 }
 
 /// A user namespace may mount a fresh `/proc` only where one is seen already.

@@ -40,8 +40,8 @@ pub(super) struct Tree<'a> {
     pub(super) sources: &'a Sources,
     pub(super) resolv_conf: &'a [u8],
     pub(super) console: Option<&'a OwnedFd>,
-    /// The process's own cgroup, and where it is looked for.
-    pub(super) limits: Option<&'a (OwnedFd, &'static str)>,
+    /// The process's own cgroups, and where they are looked for.
+    pub(super) limits: &'a [(OwnedFd, &'static str)],
 }
 
 impl Tree<'_> {
@@ -52,7 +52,7 @@ impl Tree<'_> {
         self.app()?;
         proc()?;
         self.devices()?;
-        if let Some((group, target)) = self.limits {
+        for (group, target) in self.limits {
             mount::attach(group.as_fd(), here(), target).at("mounting the cgroup")?;
         }
         for shown in &self.sources.binds {

@@ -4,4 +4,5 @@ mod common;
 mod exec;
 mod life;
 mod limits;
+mod sizing;
 mod walls;
