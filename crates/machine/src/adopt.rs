@@ -93,9 +93,12 @@ impl Machine {
             identity: post.identity.clone(),
             desk,
             recipe: None,
+            timeouts: label.timeouts,
             stdio: None,
         };
-        let found = State::found(kind, self.house.settings.rules, phase);
+        let rules = self.house.settings.rules;
+        let rules = rules.with(label.timeouts, &label.health);
+        let found = State::found(kind, rules, phase);
         Keeper::take_over(charge, live, found);
         match end_order(&label.name, label.role).or(lost.then_some(Order::Retire)) {
             Some(order) => {
@@ -129,6 +132,8 @@ fn end_order(name: &ProcessName, role: Role) -> Option<Order> {
 
 async fn phase(live: &Live, kind: Kind) -> Phase {
     let is_up = match (kind, live.target()) {
+        // Whether its health is good now is asked by whoever keeps it, with patience.
+        (Kind::Web, Some(_)) if live.label.health.boot.is_some() => live.was_ready(),
         (Kind::Web, Some(target)) => {
             tokio::time::timeout(ANSWER, target.answers()).await == Ok(true)
         }
@@ -154,6 +159,7 @@ fn identity(label: &Label) -> Identity {
         command: label.command.clone(),
         reach: label.reach.clone(),
         size: label.size,
+        health: label.health.clone(),
         not_before: Timestamp::default(),
     }
 }

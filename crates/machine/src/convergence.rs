@@ -79,8 +79,18 @@ impl<'a> Convergence<'a> {
         (starts, waits)
     }
 
-    /// Gives what was found running the means to be started again.
+    /// Gives what runs the patience that is set for its type now, and what was found running the
+    /// means to be started again.
     fn equip(&self) {
+        for post in self.room.posts() {
+            let kind = &post.identity.name.kind;
+            let of_kind = |place: &&Place| place.name.kind == *kind;
+            if let Some(place) = self.intent.places.iter().find(of_kind)
+                && post.view().timeouts != place.timeouts
+            {
+                post.order(Order::Patience(place.timeouts));
+            }
+        }
         let Some(release) = &self.intent.release else {
             return;
         };
@@ -116,6 +126,7 @@ impl<'a> Convergence<'a> {
             command: place.command.clone(),
             reach: Some(self.intent.reach.clone()),
             size: Some(place.size),
+            health: place.health.clone(),
             not_before: place.not_before,
         };
         let view = View::new(
@@ -131,6 +142,7 @@ impl<'a> Convergence<'a> {
             identity,
             desk,
             recipe: Some(self.recipe(release, place.size)),
+            timeouts: place.timeouts,
             stdio: None,
         };
         Keeper::start(charge, kind_of(place));

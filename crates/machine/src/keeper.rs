@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use noon_domain::{Exit, ProcessId, ProcessState, ProcessType, Timestamp};
+use noon_domain::{Exit, ProcessId, ProcessState, ProcessType, Timeouts, Timestamp};
 use noon_sandbox::{Ended, Stdio};
 use tokio::time::Instant;
 
 use crate::house::House;
+use crate::judge::Judge;
 use crate::launch::Launch;
 use crate::live::{self, Live};
 use crate::post::{Desk, Identity, Order, Recipe};
@@ -30,6 +31,8 @@ pub(crate) struct Charge {
     pub desk: Desk,
     /// How it is started; `None` for what was found running.
     pub recipe: Option<Arc<Recipe>>,
+    /// How long it may take, as is set for its type.
+    pub timeouts: Timeouts,
     /// Where the first run reads and prints; `None` is the log.
     pub stdio: Option<Stdio>,
 }
@@ -43,7 +46,9 @@ pub(crate) struct Keeper {
     launched_at: Option<Instant>,
     live: Option<Live>,
     launching: Waiting<Result<Live, Error>>,
+    judge: Judge,
     probing: Waiting<()>,
+    watching: Waiting<bool>,
     draining: Waiting<()>,
 }
 
@@ -58,7 +63,9 @@ enum Happening {
 impl Keeper {
     /// Starts a process at the post and keeps it, in a task of its own.
     pub fn start(charge: Charge, kind: Kind) {
-        let (state, effects) = State::launching(kind, charge.house.settings.rules);
+        let rules = charge.house.settings.rules;
+        let rules = rules.with(charge.timeouts, &charge.identity.health);
+        let (state, effects) = State::launching(kind, rules);
         Self::spawn(charge, state, effects, None);
     }
 
@@ -69,6 +76,7 @@ impl Keeper {
 
     fn spawn(charge: Charge, state: State, effects: Vec<Effect>, live: Option<Live>) {
         let keeper = Self {
+            judge: Judge::new(charge.identity.health.clone()),
             charge,
             state,
             beginning: Instant::now(),
@@ -76,6 +84,7 @@ impl Keeper {
             live,
             launching: None,
             probing: None,
+            watching: None,
             draining: None,
         };
         tokio::spawn(keeper.run(effects));
@@ -115,6 +124,10 @@ impl Keeper {
             done = come(&mut self.launching) => Happening::Launched(Box::new(done)),
             exit = ended(self.live.as_ref()) => Happening::Ended(exit),
             () = come(&mut self.probing) => Happening::Event(Event::Ready),
+            well = come(&mut self.watching) => Happening::Event(match well {
+                true => Event::Healthy,
+                false => Event::Unhealthy,
+            }),
             () = come(&mut self.draining) => Happening::Event(Event::Drained),
             () = sleep_until(deadline) => Happening::Event(Event::Tick),
         }
@@ -125,12 +138,20 @@ impl Keeper {
             Order::Retire => self.take(Event::Retire).await,
             Order::Keep => self.take(Event::Keep).await,
             Order::Equip(recipe) => self.charge.recipe = Some(recipe),
+            Order::Patience(timeouts) => self.be_patient(timeouts),
             Order::Signal(signal) => self.signal(signal).await,
             Order::Kill => {
                 self.take(Event::Retire).await;
                 self.kill().await;
             }
         }
+    }
+
+    fn be_patient(&mut self, timeouts: Timeouts) {
+        self.charge.timeouts = timeouts;
+        let rules = self.charge.house.settings.rules;
+        let rules = rules.with(timeouts, &self.charge.identity.health);
+        self.state = self.state.under(rules);
     }
 
     async fn launched(&mut self, done: Result<Live, Error>) {
@@ -160,7 +181,11 @@ impl Keeper {
         self.say(remarks::exited(exit));
         let why = match (self.state.shown(), self.state.kind) {
             (Some(ProcessState::Starting), Kind::Web) => {
-                format!("{} before it listened on $PORT", remarks::how(exit))
+                format!(
+                    "{} before it {}",
+                    remarks::how(exit),
+                    self.judge.first_sign()
+                )
             }
             (Some(ProcessState::Starting), _) => {
                 format!("{} right after its start", remarks::how(exit))
@@ -184,7 +209,14 @@ impl Keeper {
 
     async fn take(&mut self, event: Event) {
         let (state, effects) = step(self.state, event, self.now());
+        let is_up = |state: &State| matches!(state.phase, Phase::Up { .. });
+        if is_up(&state) && !is_up(&self.state) {
+            self.note_ready();
+        }
         self.state = state;
+        if !is_up(&state) {
+            self.watching = None;
+        }
         if !matches!(state.phase, Phase::Starting { .. }) {
             self.probing = None;
         }
@@ -199,6 +231,7 @@ impl Keeper {
             match effect {
                 Effect::Launch => self.launch(),
                 Effect::Probe => self.probe(),
+                Effect::Watch => self.watch(),
                 Effect::Drain => self.drain(),
                 Effect::Terminate => self.signal(SIGTERM).await,
                 Effect::Kill => self.kill().await,
@@ -229,13 +262,26 @@ impl Keeper {
             process,
             started_at,
             stdio: self.charge.stdio.take().unwrap_or(Stdio::Piped),
+            timeouts: self.charge.timeouts,
         };
         self.launching = Some(Box::pin(launch.go()));
     }
 
     fn probe(&mut self) {
         if let Some(target) = self.live.as_ref().and_then(Live::target) {
-            self.probing = Some(Box::pin(target.answers_at_last()));
+            self.probing = Some(self.judge.ready(target));
+        }
+    }
+
+    fn watch(&mut self) {
+        if let Some(target) = self.live.as_ref().and_then(Live::target) {
+            self.watching = self.judge.next_answer(target);
+        }
+    }
+
+    fn note_ready(&self) {
+        if let (Some(live), Some(_)) = (&self.live, self.judge.boot()) {
+            live.note_ready();
         }
     }
 
@@ -258,15 +304,30 @@ impl Keeper {
     }
 
     fn remark(&self, remark: Remark) {
-        if remark == Remark::BootTimeout {
-            self.note_why(self.why_it_never_listened(), None);
+        let rules = self.state.rules();
+        let mut text = remarks::text(remark, &self.charge.identity.command, rules);
+        match (remark, self.judge.boot()) {
+            (Remark::BootTimeout, Some(check)) => {
+                let (what, limit) = (format!("answer {check} well"), rules.boot_limit.as_secs());
+                text = remarks::boot_timeout(&what, rules);
+                let last = self.judge.last();
+                self.note_why(
+                    format!("did not {what} within {limit} seconds: {last}"),
+                    None,
+                );
+            }
+            (Remark::BootTimeout, None) => self.note_why(self.why_it_never_listened(), None),
+            (Remark::Unhealthy(_), _) => {
+                text = format!("{text}: {}", self.judge.failure());
+                self.note_why("failed its health check".to_owned(), None);
+            }
+            _ => {}
         }
-        let rules = &self.charge.house.settings.rules;
-        self.say(remarks::text(remark, &self.charge.identity.command, rules));
+        self.say(text);
     }
 
     fn why_it_never_listened(&self) -> String {
-        let limit = self.charge.house.settings.rules.boot_limit.as_secs();
+        let limit = self.state.rules().boot_limit.as_secs();
         let target = self.live.as_ref().filter(|live| !live.label.on_host);
         let others = target.map(|live| ports::listening(live.init_pid));
         let others: Vec<_> = others.iter().flatten().map(u16::to_string).collect();
@@ -300,6 +361,7 @@ impl Keeper {
                 view.boot = self.launched_at.map(|at| at.elapsed());
             }
             (view.state, view.pending, view.address) = (state, pending, address);
+            view.timeouts = self.charge.timeouts;
             news
         });
         if news {

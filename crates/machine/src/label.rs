@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use noon_domain::{
-    AppId, AppName, ProcessId, ProcessName, Reach, ReleaseId, Size, Timestamp, Version,
+    AppId, AppName, HealthCheck, HealthChecks, ProcessId, ProcessName, Reach, ReleaseId, Rhythm,
+    Size, Timeout, Timeouts, Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -41,6 +42,10 @@ pub struct Label {
     pub command: String,
     /// Its size; a label of before there were sizes has none, nor has a build step's.
     pub size: Option<Size>,
+    /// How long it may take, as was set when it was started.
+    pub timeouts: Timeouts,
+    /// How it is judged, beside its port.
+    pub health: HealthChecks,
     /// When it was started.
     pub started_at: Timestamp,
     /// Its `$PORT`.
@@ -68,6 +73,14 @@ struct Written {
     command: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     size: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    boot_timeout: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stop_timeout: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    boot_check: Option<WrittenCheck>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    live_check: Option<WrittenCheck>,
     started_at: i64,
     port: u16,
     on_host: bool,
@@ -77,6 +90,41 @@ struct Written {
     #[serde(default)]
     links: Vec<String>,
     scratch: Option<PathBuf>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WrittenCheck {
+    path: String,
+    timeout: u32,
+    attempts: u32,
+    wait: u32,
+}
+
+impl From<&HealthCheck> for WrittenCheck {
+    fn from(check: &HealthCheck) -> Self {
+        let Rhythm {
+            timeout,
+            attempts,
+            wait,
+        } = check.rhythm();
+        Self {
+            path: check.path().to_owned(),
+            timeout,
+            attempts,
+            wait,
+        }
+    }
+}
+
+impl WrittenCheck {
+    fn read(self) -> Option<HealthCheck> {
+        let rhythm = Rhythm {
+            timeout: self.timeout,
+            attempts: self.attempts,
+            wait: self.wait,
+        };
+        HealthCheck::new(&self.path, rhythm).ok()
+    }
 }
 
 const VERSION: u32 = 1;
@@ -95,6 +143,10 @@ impl Label {
             release_version: self.release.map(|(_, version)| version.get()),
             command: self.command.clone(),
             size: self.size.map(|size| size.to_string()),
+            boot_timeout: self.timeouts.boot.map(Timeout::as_secs),
+            stop_timeout: self.timeouts.stop.map(Timeout::as_secs),
+            boot_check: self.health.boot.as_ref().map(Into::into),
+            live_check: self.health.live.as_ref().map(Into::into),
             started_at: self.started_at.as_micros(),
             port: self.port,
             on_host: self.on_host,
@@ -136,6 +188,14 @@ impl Label {
             release,
             command: written.command,
             size: written.size.and_then(|size| size.parse().ok()),
+            timeouts: Timeouts {
+                boot: written.boot_timeout.and_then(timeout),
+                stop: written.stop_timeout.and_then(timeout),
+            },
+            health: HealthChecks {
+                boot: written.boot_check.and_then(WrittenCheck::read),
+                live: written.live_check.and_then(WrittenCheck::read),
+            },
             started_at: Timestamp::from_micros(written.started_at),
             port: written.port,
             on_host: written.on_host,
@@ -161,6 +221,10 @@ fn reach(written: &Written) -> Result<Option<Reach>, String> {
     }))
 }
 
+fn timeout(seconds: u64) -> Option<Timeout> {
+    Timeout::from_secs(seconds).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use noon_domain::Network;
@@ -178,6 +242,14 @@ mod tests {
             release: Some((Some(ReleaseId::new()), Version::new(3))),
             command: "run \"x\" ünï".to_owned(),
             size: Some(Size::Standard2X),
+            timeouts: Timeouts {
+                boot: "2m".parse().ok(),
+                stop: None,
+            },
+            health: HealthChecks {
+                boot: None,
+                live: HealthCheck::new("/up", Rhythm::default()).ok(),
+            },
             started_at: Timestamp::now(),
             port: 5000,
             on_host: false,
@@ -200,6 +272,17 @@ mod tests {
             "started_at":1,"port":5000,"on_host":false,"egress":2,"scratch":null}}"#
         );
         assert_eq!(Label::from_bytes(older.as_bytes()).unwrap().reach, None);
+    }
+
+    #[test]
+    fn a_label_of_before_there_were_sizes_is_read_still() {
+        let label = br#"{"version":1,"process":"6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+            "app":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","app_name":"demo","name":"web.1",
+            "role":"formation","release_id":null,"release_version":null,"command":"run",
+            "started_at":1,"port":5000,"on_host":false,"egress":null,"scratch":null}"#;
+        let label = Label::from_bytes(label).unwrap();
+        assert_eq!((label.size, label.timeouts), (None, Timeouts::default()));
+        assert!(label.health.is_empty());
     }
 
     #[test]

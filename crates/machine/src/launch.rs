@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use noon_domain::{Limits, Network, ProcessId, Timestamp};
+use noon_domain::{Limits, Network, ProcessId, Timeouts, Timestamp};
 use noon_sandbox::{AppDir, Bind, Net, Spec, Stdio, System, Upper};
 
 use crate::environment::{self, Before, Facts, HOME};
@@ -24,6 +24,7 @@ pub(crate) struct Launch {
     pub process: ProcessId,
     pub started_at: Timestamp,
     pub stdio: Stdio,
+    pub timeouts: Timeouts,
 }
 
 impl Launch {
@@ -95,6 +96,8 @@ impl Launch {
             release: who.release,
             command: who.command.clone(),
             size: who.size,
+            timeouts: self.timeouts,
+            health: who.health.clone(),
             started_at: self.started_at,
             port,
             on_host,

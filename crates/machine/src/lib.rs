@@ -3,7 +3,8 @@
 //! It is told what an app should look like and makes it so. [`plan`] decides what to start, await
 //! and retire; [`supervise`] decides what follows from what happens to one process; both are pure.
 //! Around them one small task keeps each process: it launches it inside its walls through
-//! `noon-sandbox`, asks its port whether it is ready, restarts it when it crashes, and stops it
+//! `noon-sandbox`, asks its port or its health check whether it is ready, goes on asking where the
+//! app declares it, restarts it when it crashes or no longer answers well, and stops it
 //! with SIGTERM, grace and SIGKILL.
 //!
 //! Invariants:
@@ -25,6 +26,7 @@ mod egress;
 mod environment;
 mod error;
 mod house;
+mod judge;
 mod keeper;
 mod label;
 mod launch;

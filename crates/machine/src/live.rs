@@ -25,6 +25,9 @@ const SHORT_HEARING: Duration = Duration::from_secs(3);
 /// The pause between two questions whether all has been read: the first, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
+/// A file in a shim's directory: its process passed its health check once.
+const READY: &str = "ready";
+
 /// One running process: the machine's hold on its shim.
 pub(crate) struct Live {
     pub label: Label,
@@ -65,6 +68,18 @@ impl Live {
             netns: self.netns.clone(),
             port: self.label.port,
         })
+    }
+
+    /// Notes on disk that it was ready once, for a machine that takes it over.
+    pub fn note_ready(&self) {
+        if let Err(error) = std::fs::write(self.dir.join(READY), "") {
+            tracing::warn!(shim = %self.dir.display(), %error, "that a process is ready was not noted");
+        }
+    }
+
+    /// Whether it was ready once, by the word of the machine that had it before.
+    pub fn was_ready(&self) -> bool {
+        self.dir.join(READY).exists()
     }
 
     /// Where requests reach it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use noon_domain::{
     AppId, BoxFuture, Engine, EngineError, Exit, Intent, Io, LayerId, Process, ProcessFilter,
-    ProcessSpec,
+    ProcessSpec, Timeout,
 };
 
 use crate::convergence::Convergence;
@@ -62,7 +62,10 @@ impl Machine {
             }
         };
         // Draining, then grace; what still lives then does not even obey SIGKILL.
-        let limit = self.house.settings.rules.grace * 2 + OBEDIENCE;
+        let stops = leaving.iter().filter_map(|post| post.view().timeouts.stop);
+        let longest = stops.map(Timeout::duration).max().unwrap_or_default();
+        let grace = self.house.settings.rules.grace.max(longest);
+        let limit = grace * 2 + OBEDIENCE;
         if tokio::time::timeout(limit, gone).await.is_err() {
             tracing::warn!("some processes did not end and are left to themselves");
         }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use noon_domain::{EngineError, Exit, Io, ProcessId, ProcessSpec, ProcessState, Timestamp};
+use noon_domain::{
+    EngineError, Exit, HealthChecks, Io, ProcessId, ProcessSpec, ProcessState, Timeouts, Timestamp,
+};
 
 use crate::keeper::{Charge, Keeper};
 use crate::label::Role;
@@ -52,6 +54,7 @@ impl Machine {
             identity,
             desk,
             recipe: Some(Arc::new(self.recipe_for(spec))),
+            timeouts: Timeouts::default(),
             stdio,
         };
         Keeper::start(charge, Kind::Once);
@@ -83,6 +86,7 @@ fn identity(spec: &ProcessSpec, role: Role) -> Identity {
         command: spec.command.clone(),
         reach: Some(spec.reach.clone()),
         size: spec.size,
+        health: HealthChecks::default(),
         not_before: Timestamp::default(),
     }
 }

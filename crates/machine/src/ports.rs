@@ -1,12 +1,14 @@
 //! Ports: whether a process answers on the one it was given, and which others it opened.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use noon_domain::HealthCheck;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -19,6 +21,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(2);
 /// The longest pause between two questions.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
+/// The longest pause between two questions of a health check while a process starts.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
 /// What a process is asked to see whether it answers: any answer will do, an error too.
 const QUESTION: &[u8] = b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\
     User-Agent: noon (is it ready?)\r\nConnection: close\r\n\r\n";
@@ -26,6 +31,34 @@ const QUESTION: &[u8] = b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\
 const SILENCE: Duration = Duration::from_secs(5);
 /// So often a process may hang up on the question before it counts as ready: no HTTP then.
 const MOST_HANG_UPS: u32 = 40;
+
+/// How a health check was not answered as it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unwell {
+    /// Nothing listens.
+    Refused,
+    /// The connection was closed before an answer.
+    HungUp,
+    /// No answer in so many seconds.
+    Silent(u64),
+    /// What came is no HTTP.
+    NoHttp,
+    /// An answer with this status.
+    Status(u16),
+}
+
+impl fmt::Display for Unwell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("it refused the connection"),
+            Self::HungUp => f.write_str("it hung up without an answer"),
+            Self::Silent(1) => f.write_str("it did not answer within 1 second"),
+            Self::Silent(seconds) => write!(f, "it did not answer within {seconds} seconds"),
+            Self::NoHttp => f.write_str("its answer is not HTTP"),
+            Self::Status(status) => write!(f, "it answered with status {status}"),
+        }
+    }
+}
 
 /// What came of asking a port.
 enum Answer {
@@ -61,6 +94,48 @@ impl Target {
             tokio::time::sleep(pause).await;
             pause = (pause + pause / 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// Resolves when the health check is answered well. Tells `seen` of every other answer.
+    pub async fn well_at_last(self, check: HealthCheck, seen: Arc<Mutex<Option<Unwell>>>) {
+        let mut pause = FIRST_PAUSE;
+        while let Err(unwell) = self.is_well(&check).await {
+            *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(unwell);
+            tokio::time::sleep(pause).await;
+            pause = (pause + pause / 2).min(check.wait()).min(LONGEST_WAIT);
+        }
+    }
+
+    /// Asks a health check once: 2xx and 3xx are well.
+    ///
+    /// # Errors
+    /// Whatever else came.
+    pub async fn is_well(&self, check: &HealthCheck) -> Result<(), Unwell> {
+        let asked = tokio::time::timeout(check.timeout(), self.status(check.path())).await;
+        match asked {
+            Ok(Ok(200..=399)) => Ok(()),
+            Ok(Ok(status)) => Err(Unwell::Status(status)),
+            Ok(Err(unwell)) => Err(unwell),
+            Err(_) => Err(Unwell::Silent(check.timeout().as_secs())),
+        }
+    }
+
+    async fn status(&self, path: &str) -> Result<u16, Unwell> {
+        let v4 = self.connected(IpAddr::V4(Ipv4Addr::LOCALHOST)).await;
+        let mut stream = match v4 {
+            Ok(stream) => stream,
+            Err(_) => self
+                .connected(IpAddr::V6(Ipv6Addr::LOCALHOST))
+                .await
+                .map_err(|_| Unwell::Refused)?,
+        };
+        let question = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\n\
+             User-Agent: noon (health check)\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+        );
+        let sent = stream.write_all(question.as_bytes()).await;
+        sent.map_err(|_| Unwell::HungUp)?;
+        first_status(&mut stream).await
     }
 
     /// Whether this machine may make sockets in the network at all. One that was made under
@@ -101,9 +176,13 @@ impl Target {
     }
 
     async fn connection(&self, ip: IpAddr) -> Option<TcpStream> {
-        let socket = self.socket(ip.is_ipv6()).ok()?;
-        let connecting = socket.connect(SocketAddr::new(ip, self.port));
+        let connecting = self.connected(ip);
         tokio::time::timeout(PATIENCE, connecting).await.ok()?.ok()
+    }
+
+    async fn connected(&self, ip: IpAddr) -> io::Result<TcpStream> {
+        let socket = self.socket(ip.is_ipv6())?;
+        socket.connect(SocketAddr::new(ip, self.port)).await
     }
 
     fn socket(&self, v6: bool) -> io::Result<TcpSocket> {
@@ -118,6 +197,29 @@ impl Target {
             None => TcpSocket::new_v4(),
         }
     }
+}
+
+/// The status of the first line that comes.
+async fn first_status(stream: &mut TcpStream) -> Result<u16, Unwell> {
+    // "HTTP/1.1 200"
+    let mut head = [0; 12];
+    let mut filled = 0;
+    while filled < head.len() {
+        match stream.read(&mut head[filled..]).await {
+            Ok(0) | Err(_) => return Err(Unwell::HungUp),
+            Ok(more) => filled += more,
+        }
+    }
+    status_in(&head).ok_or(Unwell::NoHttp)
+}
+
+fn status_in(head: &[u8; 12]) -> Option<u16> {
+    let head = std::str::from_utf8(head).ok()?;
+    let code = head
+        .strip_prefix("HTTP/1.1 ")
+        .or_else(|| head.strip_prefix("HTTP/1.0 "))?;
+    let is_code = code.bytes().all(|b| b.is_ascii_digit());
+    code.parse().ok().filter(|code| is_code && *code >= 100)
 }
 
 /// A port of this machine that nobody uses at the moment.
@@ -178,6 +280,67 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         assert!(listening(std::process::id()).contains(&port));
+    }
+
+    #[test]
+    fn only_a_status_line_is_an_answer() {
+        for (head, expected) in [
+            (b"HTTP/1.1 200", Some(200)),
+            (b"HTTP/1.0 503", Some(503)),
+            (b"HTTP/1.1 099", None),
+            (b"HTTP/1.1 +20", None),
+            (b"HTTP/1.1  20", None),
+            (b"HTTP/2.0 200", None),
+            (b"SSH-2.0-Open", None),
+            (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", None),
+        ] {
+            assert_eq!(status_in(head), expected, "{head:?}");
+        }
+    }
+
+    /// A port at which one connection gets these bytes, or none for as long as the test lasts.
+    async fn says(answer: Option<&'static [u8]>) -> Target {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            match answer {
+                Some(answer) => {
+                    let mut question = vec![0; 4096];
+                    let read = stream.read(&mut question).await.unwrap();
+                    assert!(question[..read].starts_with(b"GET /up?x HTTP/1.1\r\nHost: "));
+                    stream.write_all(answer).await.unwrap();
+                }
+                None => std::future::pending().await,
+            }
+        });
+        Target { netns: None, port }
+    }
+
+    #[tokio::test]
+    async fn a_health_check_is_answered_well_by_2xx_and_3xx_alone() {
+        let rhythm = noon_domain::Rhythm {
+            timeout: 1,
+            ..Default::default()
+        };
+        let check = HealthCheck::new("/up?x", rhythm).unwrap();
+        for (answer, expected) in [
+            (Some(&b"HTTP/1.1 200 OK\r\n\r\n"[..]), Ok(())),
+            (Some(b"HTTP/1.0 302 Found\r\n\r\n"), Ok(())),
+            (Some(b"HTTP/1.1 404 None\r\n\r\n"), Err(Unwell::Status(404))),
+            (Some(b"HTTP/1.1 103 Early\r\n"), Err(Unwell::Status(103))),
+            (Some(b"220 smtp.example ready\r\n"), Err(Unwell::NoHttp)),
+            (Some(b"HTTP"), Err(Unwell::HungUp)),
+            (None, Err(Unwell::Silent(1))),
+        ] {
+            let target = says(answer).await;
+            assert_eq!(target.is_well(&check).await, expected, "{answer:?}");
+        }
+        let nobody = Target {
+            netns: None,
+            port: free_on_host().unwrap(),
+        };
+        assert_eq!(nobody.is_well(&check).await, Err(Unwell::Refused));
     }
 
     #[tokio::test]

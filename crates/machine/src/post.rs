@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use noon_domain::{
-    Address, AppId, AppName, Endpoint, Exit, Limits, Mount, Process, ProcessId, ProcessName,
-    ProcessState, Reach, ReleaseId, Secret, Size, Timestamp, Version,
+    Address, AppId, AppName, Endpoint, Exit, HealthChecks, Limits, Mount, Process, ProcessId,
+    ProcessName, ProcessState, Reach, ReleaseId, Secret, Size, Timeouts, Timestamp, Version,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -29,6 +29,8 @@ pub(crate) struct Identity {
     pub reach: Option<Reach>,
     /// `None` for a build step.
     pub size: Option<Size>,
+    /// How it is judged, beside its port.
+    pub health: HealthChecks,
     /// No run may say that it was started earlier, whatever the clock says.
     pub not_before: Timestamp,
 }
@@ -56,6 +58,8 @@ pub(crate) enum Order {
     Keep,
     /// This is how it is started again.
     Equip(Arc<Recipe>),
+    /// So long it may take from now on.
+    Patience(Timeouts),
     /// Send a signal to all its processes.
     Signal(i32),
 }
@@ -71,6 +75,8 @@ pub(crate) struct View {
     pub updated_at: Timestamp,
     pub boot: Option<Duration>,
     pub address: Option<Address>,
+    /// How long it may take, as is set for its type.
+    pub timeouts: Timeouts,
     /// How the last run ended.
     pub exit: Option<Exit>,
     /// What went wrong last, as the end of a sentence that the process begins.
@@ -101,6 +107,7 @@ impl View {
             updated_at: Timestamp::now(),
             boot: None,
             address: None,
+            timeouts: Timeouts::default(),
             exit: None,
             why: None,
         }

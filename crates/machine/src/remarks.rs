@@ -11,7 +11,8 @@ pub fn text(remark: Remark, command: &str, rules: &Rules) -> String {
         Remark::Changed(from, to) => format!("State changed from {from} to {to}"),
         Remark::Down(from) => format!("State changed from {from} to down"),
         Remark::Stopping => "Stopping all processes with SIGTERM".to_owned(),
-        Remark::BootTimeout => boot_timeout(rules),
+        Remark::BootTimeout => boot_timeout("bind to $PORT", rules),
+        Remark::Unhealthy(times) => format!("Health check failed {times} times in a row"),
         Remark::ExitTimeout => format!(
             "Error R12 (Exit timeout) -> At least one process failed to exit within {} seconds of SIGTERM",
             rules.grace.as_secs()
@@ -19,9 +20,10 @@ pub fn text(remark: Remark, command: &str, rules: &Rules) -> String {
     }
 }
 
-fn boot_timeout(rules: &Rules) -> String {
+/// The text for a web process that did not do in time what shows that it is ready.
+pub fn boot_timeout(what: &str, rules: &Rules) -> String {
     format!(
-        "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within {} seconds of launch",
+        "Error R10 (Boot timeout) -> Web process failed to {what} within {} seconds of launch",
         rules.boot_limit.as_secs()
     )
 }
@@ -78,6 +80,7 @@ mod tests {
                 Remark::BootTimeout,
                 "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 60 seconds of launch",
             ),
+            (Remark::Unhealthy(3), "Health check failed 3 times in a row"),
             (
                 Remark::ExitTimeout,
                 "Error R12 (Exit timeout) -> At least one process failed to exit within 30 seconds of SIGTERM",

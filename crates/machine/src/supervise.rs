@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use noon_domain::ProcessState;
+use noon_domain::{HealthCheck, HealthChecks, ProcessState, Timeout, Timeouts};
 
 /// A moment, as the time since some beginning that all events share.
 pub type Moment = Duration;
@@ -26,6 +26,9 @@ pub struct Rules {
     pub longest_delay: Duration,
     /// How long a process must have been up for its earlier crashes to be forgotten.
     pub steady: Duration,
+    /// So many unhealthy answers in a row are a crash of a web process that is up; `None` is one
+    /// that is not asked.
+    pub attempts: Option<u32>,
 }
 
 impl Default for Rules {
@@ -37,11 +40,23 @@ impl Default for Rules {
             first_delay: Duration::from_secs(1),
             longest_delay: Duration::from_secs(300),
             steady: Duration::from_secs(60),
+            attempts: None,
         }
     }
 }
 
 impl Rules {
+    /// The rules for processes that are given other times, and asked as their app declares.
+    pub fn with(self, timeouts: Timeouts, health: &HealthChecks) -> Self {
+        let Timeouts { boot, stop } = timeouts;
+        Self {
+            boot_limit: boot.map_or(self.boot_limit, Timeout::duration),
+            grace: stop.map_or(self.grace, Timeout::duration),
+            attempts: health.live.as_ref().map(HealthCheck::attempts),
+            ..self
+        }
+    }
+
     /// The delay before the next start, after so many crashes in a row before this one.
     pub fn delay(&self, crashes: u32) -> Duration {
         let Some(doublings) = crashes.checked_sub(1) else {
@@ -85,6 +100,11 @@ pub enum Phase {
         /// Since when.
         since: Moment,
     },
+    /// Was up, and is being killed because it did not answer its health check.
+    Unhealthy {
+        /// Since when it had been up.
+        since: Moment,
+    },
     /// Leaving the router.
     Draining {
         /// When it is stopped at the latest.
@@ -116,6 +136,8 @@ pub struct State {
     pub pending: bool,
     /// Crashes in a row.
     pub crashes: u32,
+    /// Unhealthy answers in a row.
+    pub failures: u32,
     rules: Rules,
 }
 
@@ -126,8 +148,12 @@ pub enum Event {
     Launched,
     /// It could not be put inside its walls.
     LaunchFailed,
-    /// Its port answers.
+    /// It answers: its port, or its health check where it has one.
     Ready,
+    /// While up it answered its health check well.
+    Healthy,
+    /// It answered badly, or not in time.
+    Unhealthy,
     /// All of it ended.
     Ended,
     /// The router has no request of it left.
@@ -147,6 +173,8 @@ pub enum Effect {
     Launch,
     /// Ask its port, again and again, and tell when it answers.
     Probe,
+    /// Ask its health check after a while, once, and tell how it answered.
+    Watch,
     /// Have the router let go of it, and tell when it has.
     Drain,
     /// SIGTERM to all its processes.
@@ -170,6 +198,8 @@ pub enum Remark {
     Stopping,
     /// It did not listen in time.
     BootTimeout,
+    /// It failed its health check so many times in a row.
+    Unhealthy(u32),
     /// It did not end in time.
     ExitTimeout,
 }
@@ -182,6 +212,7 @@ impl State {
             phase: Phase::Launching { retired: false },
             pending: kind != Kind::Once,
             crashes: 0,
+            failures: 0,
             rules,
         };
         (state, vec![Effect::Say(Remark::Starting), Effect::Launch])
@@ -194,10 +225,15 @@ impl State {
             phase,
             pending: !matches!(phase, Phase::Up { .. }),
             crashes: 0,
+            failures: 0,
             rules,
         };
-        let probe = kind == Kind::Web && matches!(phase, Phase::Starting { .. });
-        (state, if probe { vec![Effect::Probe] } else { vec![] })
+        let effects = match phase {
+            Phase::Starting { .. } if kind == Kind::Web => vec![Effect::Probe],
+            Phase::Up { .. } => state.watched(),
+            _ => vec![],
+        };
+        (state, effects)
     }
 
     /// Whether it ended for good.
@@ -214,7 +250,7 @@ impl State {
             Phase::Up { .. } => ProcessState::Up,
             Phase::Draining { .. } => ProcessState::Draining,
             Phase::Launching { retired: true } | Phase::Stopping { .. } => ProcessState::Stopping,
-            Phase::Crashed { .. } => ProcessState::Crashed,
+            Phase::Unhealthy { .. } | Phase::Crashed { .. } => ProcessState::Crashed,
             Phase::Gone => return None,
         })
     }
@@ -233,6 +269,23 @@ impl State {
         }
     }
 
+    /// The same under other rules, which hold for whatever comes.
+    pub fn under(self, rules: Rules) -> Self {
+        Self { rules, ..self }
+    }
+
+    /// The rules that it is under.
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    fn watched(&self) -> Vec<Effect> {
+        match (self.kind, self.rules.attempts) {
+            (Kind::Web, Some(_)) => vec![Effect::Watch],
+            _ => vec![],
+        }
+    }
+
     fn to(self, phase: Phase) -> Self {
         Self { phase, ..self }
     }
@@ -248,6 +301,8 @@ pub fn step(state: State, event: Event, now: Moment) -> (State, Vec<Effect>) {
         Event::Launched => launched(state, now),
         Event::LaunchFailed | Event::Ended => ended(state, now),
         Event::Ready => ready(state, now),
+        Event::Healthy => healthy(state),
+        Event::Unhealthy => unhealthy(state),
         Event::Drained => drained(state, now),
         Event::Tick if state.is_due(now) => due(state, now),
         Event::Tick => (state, vec![]),
@@ -284,11 +339,40 @@ fn up(state: State, now: Moment) -> (State, Vec<Effect>) {
     let next = State {
         phase: Phase::Up { since: now },
         pending: false,
+        failures: 0,
         ..state
     };
+    let mut effects = vec![changed(ProcessState::Starting, ProcessState::Up)];
+    effects.extend(next.watched());
+    (next, effects)
+}
+
+fn healthy(state: State) -> (State, Vec<Effect>) {
+    match state.phase {
+        Phase::Up { .. } => (
+            State {
+                failures: 0,
+                ..state
+            },
+            state.watched(),
+        ),
+        _ => (state, vec![]),
+    }
+}
+
+/// A process that does not answer would hardly obey SIGTERM, and others wait for its place.
+fn unhealthy(state: State) -> (State, Vec<Effect>) {
+    let (Phase::Up { since }, Some(attempts)) = (state.phase, state.rules.attempts) else {
+        return (state, vec![]);
+    };
+    let failures = state.failures.saturating_add(1);
+    let next = State { failures, ..state };
+    if failures < attempts {
+        return (next, next.watched());
+    }
     (
-        next,
-        vec![changed(ProcessState::Starting, ProcessState::Up)],
+        next.to(Phase::Unhealthy { since }),
+        vec![Effect::Say(Remark::Unhealthy(failures)), Effect::Kill],
     )
 }
 
@@ -305,8 +389,11 @@ fn ended(state: State, now: Moment) -> (State, Vec<Effect>) {
 }
 
 fn crashed(state: State, now: Moment) -> (State, Vec<Effect>) {
-    let before = state.shown().unwrap_or(ProcessState::Starting);
-    let steady = matches!(state.phase, Phase::Up { since } if now >= since + state.rules.steady);
+    let before = match state.phase {
+        Phase::Unhealthy { .. } => ProcessState::Up,
+        _ => state.shown().unwrap_or(ProcessState::Starting),
+    };
+    let steady = matches!(state.phase, Phase::Up { since } | Phase::Unhealthy { since } if now >= since + state.rules.steady);
     let crashes = if steady { 0 } else { state.crashes };
     let restart_at = (!state.pending).then(|| now + state.rules.delay(crashes));
     let next = State {
@@ -349,7 +436,9 @@ fn retire(state: State, now: Moment) -> (State, Vec<Effect>) {
             (state.to(Phase::Draining { until }), vec![Effect::Drain])
         }
         Phase::Up { .. } | Phase::Starting { .. } => stop(state, now),
-        Phase::BootTimeout => (state.to(Phase::Stopping { kill_at: None }), vec![]),
+        Phase::BootTimeout | Phase::Unhealthy { .. } => {
+            (state.to(Phase::Stopping { kill_at: None }), vec![])
+        }
         Phase::Crashed { .. } => (state.to(Phase::Gone), vec![]),
         Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Gone => (state, vec![]),
     }

@@ -139,17 +139,124 @@ fn what_is_retired_while_it_is_launched_is_stopped_as_soon_as_it_stands() {
     assert!(state.is_gone());
 }
 
+/// A web process that is up, and may fail its health check twice.
+fn judged() -> (State, Vec<Effect>) {
+    let rules = Rules {
+        attempts: Some(3),
+        ..Rules::default()
+    };
+    let (state, _) = State::launching(Kind::Web, rules);
+    let (state, _) = step(state, Event::Launched, at(0));
+    step(state, Event::Ready, at(0))
+}
+
+#[test]
+fn a_web_process_that_fails_its_health_check_too_often_in_a_row_is_a_crash() {
+    use Event::{Healthy, Unhealthy};
+    let cases: [(&[Event], bool); 6] = [
+        (&[Healthy, Healthy], true),
+        (&[Unhealthy, Unhealthy], true),
+        (&[Unhealthy, Unhealthy, Healthy, Unhealthy, Unhealthy], true),
+        (&[Unhealthy, Unhealthy, Unhealthy], false),
+        (&[Healthy, Unhealthy, Unhealthy, Unhealthy], false),
+        (&[Unhealthy, Unhealthy, Unhealthy, Healthy], false),
+    ];
+    for (answers, stays) in cases {
+        let (mut state, effects) = judged();
+        assert_eq!(effects.last(), Some(&Effect::Watch));
+        let mut all = vec![];
+        for answer in answers {
+            let (next, effects) = step(state, *answer, at(1));
+            state = next;
+            all.extend(effects);
+        }
+        assert_eq!(
+            state.shown() == Some(ProcessState::Up),
+            stays,
+            "{answers:?}"
+        );
+        assert_eq!(
+            count(&all, Effect::Kill),
+            usize::from(!stays),
+            "{answers:?}"
+        );
+        assert_eq!(all.last() == Some(&Effect::Watch), stays, "{answers:?}");
+    }
+}
+
+#[test]
+fn what_failed_its_health_check_is_started_again_as_after_any_crash() {
+    let (mut state, _) = judged();
+    for _ in 0..3 {
+        (state, _) = step(state, Event::Unhealthy, at(1));
+    }
+    assert_eq!(state.shown(), Some(ProcessState::Crashed));
+    assert_eq!(state.deadline(), None);
+    let (retired, _) = step(state, Event::Retire, at(1));
+    assert!(step(retired, Event::Ended, at(1)).0.is_gone());
+    let (state, effects) = step(state, Event::Ended, at(2));
+    assert_eq!(effects, [changed(ProcessState::Up, ProcessState::Crashed)]);
+    assert_eq!((state.crashes, state.deadline()), (1, Some(at(2))));
+    let (state, _) = step(state, Event::Tick, at(2));
+    let (state, _) = step(state, Event::Launched, at(2));
+    let (state, _) = step(state, Event::Ready, at(3));
+    let (state, _) = step(state, Event::Unhealthy, at(4));
+    assert_eq!(state.shown(), Some(ProcessState::Up), "old failures count");
+}
+
+#[test]
+fn only_a_web_process_that_is_up_and_has_a_health_check_is_asked() {
+    let (state, effects) = run(Kind::Web, &[(0, Event::Launched), (0, Event::Ready)]);
+    assert_eq!(count(&effects, Effect::Watch), 0);
+    assert_eq!(step(state, Event::Unhealthy, at(1)), (state, vec![]));
+    let (draining, _) = step(judged().0, Event::Retire, at(1));
+    for event in [Event::Healthy, Event::Unhealthy] {
+        assert_eq!(step(draining, event, at(2)), (draining, vec![]));
+    }
+    let since = at(0);
+    let rules = *judged().0.rules();
+    let (_, effects) = State::found(Kind::Web, rules, Phase::Up { since });
+    assert_eq!(effects, [Effect::Watch]);
+    let (_, effects) = State::found(Kind::Other, rules, Phase::Up { since });
+    assert_eq!(effects, []);
+}
+
+#[test]
+fn other_rules_hold_for_whatever_comes() {
+    let (state, _) = run(Kind::Web, &[(0, Event::Launched)]);
+    let timeouts = Timeouts {
+        boot: "2m".parse().ok(),
+        stop: "90s".parse().ok(),
+    };
+    let rules = Rules::default().with(timeouts, &HealthChecks::default());
+    let state = state.under(rules);
+    assert_eq!(state.deadline(), Some(at(120)));
+    let (state, _) = step(state, Event::Retire, at(100));
+    assert_eq!(state.deadline(), Some(at(190)));
+    let back = Rules::default().with(Timeouts::default(), &HealthChecks::default());
+    assert_eq!(back, Rules::default());
+}
+
 fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         Just(Event::Launched),
         Just(Event::LaunchFailed),
         Just(Event::Ready),
+        Just(Event::Healthy),
+        Just(Event::Unhealthy),
         Just(Event::Ended),
         Just(Event::Drained),
         Just(Event::Tick),
         Just(Event::Retire),
         Just(Event::Keep),
     ]
+}
+
+fn any_rules() -> impl Strategy<Value = Rules> {
+    proptest::option::of(1u32..4).prop_map(|attempts| Rules {
+        attempts,
+        ..Rules::default()
+    })
 }
 
 fn any_kind() -> impl Strategy<Value = Kind> {
@@ -173,7 +280,7 @@ impl World {
         match event {
             Event::Launched | Event::LaunchFailed => self.launching,
             Event::Ended => self.alive,
-            Event::Ready => self.alive,
+            Event::Ready | Event::Healthy | Event::Unhealthy => self.alive,
             _ => true,
         }
     }
@@ -215,10 +322,10 @@ impl World {
 proptest! {
     #[test]
     fn nothing_runs_twice_or_after_its_retirement_and_all_ends(
-        kind in any_kind(),
+        kind in any_kind(), rules in any_rules(),
         events in proptest::collection::vec((any_event(), 0u64..40_000), 0..60),
     ) {
-        let (mut state, effects) = State::launching(kind, Rules::default());
+        let (mut state, effects) = State::launching(kind, rules);
         let mut world = World::default();
         effects.into_iter().for_each(|e| world.obeys(e));
         let mut now = Duration::ZERO;
@@ -241,10 +348,10 @@ proptest! {
 
     #[test]
     fn a_due_deadline_always_moves_on(
-        kind in any_kind(),
+        kind in any_kind(), rules in any_rules(),
         events in proptest::collection::vec((any_event(), 0u64..90_000), 0..40),
     ) {
-        let (mut state, _) = State::launching(kind, Rules::default());
+        let (mut state, _) = State::launching(kind, rules);
         let mut now = Duration::ZERO;
         for (event, wait) in events {
             now += Duration::from_millis(wait);

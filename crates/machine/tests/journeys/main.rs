@@ -8,6 +8,7 @@ mod adoption;
 mod attended;
 mod crashes;
 mod deploys;
+mod judged;
 mod rootless;
 mod site;
 mod world;
