@@ -123,7 +123,7 @@ fn overlay_mounts() -> bool {
 }
 
 fn cgroups() -> Probe {
-    let homes = Homes::find(rootless::is_nested());
+    let homes = Homes::find(rootless::is_nested()).unwrap_or_default();
     let kind = match (
         &homes.v2,
         homes.memory_v1.is_some() || homes.pids_v1.is_some(),
@@ -143,7 +143,9 @@ fn cgroups() -> Probe {
 }
 
 fn limits() -> Probe {
-    let controllers = Homes::find(rootless::is_nested()).controllers();
+    let controllers = Homes::find(rootless::is_nested())
+        .unwrap_or_default()
+        .controllers();
     let has = |name: &str| controllers.iter().any(|found| found == name);
     Probe {
         name: "cgroup limits",

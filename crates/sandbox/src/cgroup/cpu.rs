@@ -1,5 +1,7 @@
 //! The share of the CPU.
 
+use std::io;
+
 use super::group::Group;
 use crate::Cpu;
 
@@ -8,26 +10,29 @@ const PERIOD_US: u64 = 100_000;
 /// The kernel takes no bound below this.
 const LEAST_QUOTA_US: u64 = 1_000;
 
-/// Whether the group took both.
-pub(super) fn limit_v1(group: &Group, cpu: Cpu) -> bool {
+/// Sets both in a v1 group.
+pub(super) fn limit_v1(group: &Group, cpu: Cpu) -> io::Result<()> {
     let shares = (u64::from(cpu.weight) * 1024 / 100).max(2);
-    let weighs = group.set("cpu.shares", shares).is_ok();
-    let bound = cpu.millicores.is_none_or(|millicores| {
-        group.set("cpu.cfs_period_us", PERIOD_US).is_ok()
-            && group.set("cpu.cfs_quota_us", quota_us(millicores)).is_ok()
-    });
-    weighs && bound
+    group.set("cpu.shares", shares)?;
+    match cpu.millicores {
+        Some(millicores) => {
+            group.set("cpu.cfs_period_us", PERIOD_US)?;
+            group.set("cpu.cfs_quota_us", quota_us(millicores))
+        }
+        None => Ok(()),
+    }
 }
 
-/// Whether the group took both.
-pub(super) fn limit_v2(group: &Group, cpu: Cpu) -> bool {
-    let weight = u64::from(cpu.weight.clamp(1, 10_000));
-    let weighs = group.set("cpu.weight", weight).is_ok();
-    let bound = cpu.millicores.is_none_or(|millicores| {
-        let text = format!("{} {PERIOD_US}", quota_us(millicores));
-        group.write("cpu.max", &text).is_ok()
-    });
-    weighs && bound
+/// Sets both in a v2 group.
+pub(super) fn limit_v2(group: &Group, cpu: Cpu) -> io::Result<()> {
+    group.set("cpu.weight", u64::from(cpu.weight.clamp(1, 10_000)))?;
+    match cpu.millicores {
+        Some(millicores) => {
+            let text = format!("{} {PERIOD_US}", quota_us(millicores));
+            group.write("cpu.max", &text)
+        }
+        None => Ok(()),
+    }
 }
 
 /// How much of each period so many thousandths of a core are, in microseconds.

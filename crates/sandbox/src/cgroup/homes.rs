@@ -1,5 +1,6 @@
 //! Where groups are made on this machine.
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -26,24 +27,33 @@ pub(crate) struct Homes {
 
 impl Homes {
     /// Looks which hierarchies are mounted.
-    pub(crate) fn find(nested: bool) -> Self {
-        let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    ///
+    /// # Errors
+    /// What keeps one from looking; a machine without any is none.
+    pub(crate) fn find(nested: bool) -> io::Result<Self> {
+        let own = std::fs::read_to_string("/proc/self/cgroup");
+        let own = absent(own)?.unwrap_or_default();
         let root = Path::new(MOUNT);
-        let v2 = [root.to_owned(), root.join("unified")]
-            .into_iter()
-            .find(|path| is(path, V2_MAGIC));
-        let v1 = |name: &str| {
-            let mount = Some(root.join(name)).filter(|path| is(path, V1_MAGIC))?;
-            Some(below(&mount, own_path(&own, name)))
+        let v1 = |name: &str| -> io::Result<Option<PathBuf>> {
+            let mount = mounted(root.join(name), V1_MAGIC)?;
+            let below = |mount: PathBuf| below(&mount, own_path(&own, name));
+            mount.map(below).transpose()
+        };
+        let v2 = match mounted(root.to_owned(), V2_MAGIC)? {
+            None => mounted(root.join("unified"), V2_MAGIC)?,
+            found => found,
         };
         // Below our own v2 group no controller could be turned on, since we are in it.
-        let v2 = v2.map(|mount| if nested { v2_home(&mount, &own) } else { mount });
-        Self {
-            v2,
-            memory_v1: v1("memory"),
-            pids_v1: v1("pids"),
-            cpu_v1: v1("cpu"),
-        }
+        let home = |mount: PathBuf| match nested {
+            true => v2_home(&mount, &own),
+            false => Ok(mount),
+        };
+        Ok(Self {
+            v2: v2.map(home).transpose()?,
+            memory_v1: v1("memory")?,
+            pids_v1: v1("pids")?,
+            cpu_v1: v1("cpu")?,
+        })
     }
 
     /// The controllers that our groups can have.
@@ -73,8 +83,19 @@ impl Homes {
     }
 }
 
-fn is(path: &Path, magic: i64) -> bool {
-    file::fs_magic(path).is_ok_and(|found| found == magic)
+/// A path where this kind of file system is mounted.
+fn mounted(path: PathBuf, magic: i64) -> io::Result<Option<PathBuf>> {
+    let found = absent(file::fs_magic(&path))?;
+    Ok((found == Some(magic)).then_some(path))
+}
+
+/// What is not there is no error.
+fn absent<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The path of our own group in the hierarchy with a controller ("" is v2).
@@ -87,7 +108,7 @@ fn own_path<'a>(listing: &'a str, controller: &str) -> &'a str {
 }
 
 /// The group that was delegated to us: ours, or the one above the leaf that [`settle`] made.
-fn v2_home(mount: &Path, own: &str) -> PathBuf {
+fn v2_home(mount: &Path, own: &str) -> io::Result<PathBuf> {
     let own = own_path(own, "");
     let home = own
         .strip_suffix(LEAF)
@@ -99,7 +120,7 @@ fn v2_home(mount: &Path, own: &str) -> PathBuf {
 /// Moves this process out of the way: a v2 group with processes of its own cannot have
 /// controllers for those below. Best effort: without it there are no limits, and `probe` says so.
 pub(crate) fn settle() {
-    let Some(home) = Homes::find(true).v2 else {
+    let Some(home) = Homes::find(true).ok().and_then(|homes| homes.v2) else {
         return;
     };
     let leaf = home.join(LEAF);
@@ -115,8 +136,8 @@ pub(crate) fn empty_groups() -> Vec<(OwnedFd, &'static str)> {
     let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let names = ["cpu", "cpuacct", "cpuset"].into_iter();
     let groups = names.filter_map(|name| {
-        let mount = Path::new(MOUNT).join(name);
-        let home = is(&mount, V1_MAGIC).then(|| below(&mount, own_path(&own, name)))?;
+        let mount = mounted(Path::new(MOUNT).join(name), V1_MAGIC).ok()??;
+        let home = below(&mount, own_path(&own, name)).ok()?;
         let home = file::open_dir(&home).ok()?;
         file::mkdir_at(home.as_fd(), EMPTY, 0o755).ok()?;
         let flags = libc::O_RDONLY | libc::O_DIRECTORY;
@@ -126,13 +147,10 @@ pub(crate) fn empty_groups() -> Vec<(OwnedFd, &'static str)> {
 }
 
 /// A container may be told of a path that it cannot see; the mount itself is its group then.
-fn below(mount: &Path, own: &str) -> PathBuf {
+fn below(mount: &Path, own: &str) -> io::Result<PathBuf> {
     let path = mount.join(own.trim_start_matches('/'));
-    if path.is_dir() {
-        path
-    } else {
-        mount.to_owned()
-    }
+    let found = absent(std::fs::metadata(&path))?;
+    Ok(found.map_or_else(|| mount.to_owned(), |_| path))
 }
 
 #[cfg(test)]
@@ -152,9 +170,12 @@ mod tests {
     fn a_settled_platform_makes_groups_beside_itself() {
         let mount = std::env::temp_dir().join(format!("groups-{}", std::process::id()));
         std::fs::create_dir_all(mount.join("a/noon-platform")).unwrap();
-        assert_eq!(v2_home(&mount, "0::/a/noon-platform\n"), mount.join("a"));
-        assert_eq!(v2_home(&mount, "0::/a\n"), mount.join("a"));
-        assert_eq!(v2_home(&mount, "0::/not/seen\n"), mount);
+        assert_eq!(
+            v2_home(&mount, "0::/a/noon-platform\n").unwrap(),
+            mount.join("a")
+        );
+        assert_eq!(v2_home(&mount, "0::/a\n").unwrap(), mount.join("a"));
+        assert_eq!(v2_home(&mount, "0::/not/seen\n").unwrap(), mount);
         std::fs::remove_dir_all(mount).unwrap();
     }
 }

@@ -62,20 +62,20 @@ pub(crate) struct Alarms {
 }
 
 impl Cgroup {
-    /// Whether the group took the bound.
-    pub(super) fn limit_memory(&self, bytes: u64) -> bool {
+    /// Bounds the memory of whatever group counts it.
+    pub(super) fn limit_memory(&self, bytes: u64) -> io::Result<()> {
         // Swap and the rest of a group are bounded where this kernel can.
         if let Some(group) = &self.memory {
-            let done = group.set("memory.limit_in_bytes", bytes).is_ok();
+            group.set("memory.limit_in_bytes", bytes)?;
             let _ = group.set("memory.memsw.limit_in_bytes", bytes);
-            done
+            Ok(())
         } else if let Some(group) = &self.v2 {
-            let done = group.set("memory.max", bytes).is_ok();
+            group.set("memory.max", bytes)?;
             let _ = group.set("memory.swap.max", 0);
             let _ = group.set("memory.oom.group", 1);
-            done
+            Ok(())
         } else {
-            false
+            super::no_group()
         }
     }
 
@@ -290,7 +290,7 @@ mod tests {
             v2: Some(group),
             ..Cgroup::default()
         };
-        assert!(cgroup.limit_memory(4096) && cgroup.counts_memory());
+        assert!(cgroup.limit_memory(4096).is_ok() && cgroup.counts_memory());
         let read = |name: &str| std::fs::read_to_string(home.path().join("noon/one").join(name));
         assert_eq!(read("memory.max").unwrap(), "4096");
         assert_eq!(read("memory.swap.max").unwrap(), "0");

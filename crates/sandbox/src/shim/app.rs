@@ -61,11 +61,12 @@ impl App<'_> {
 
     /// Gives up for good all that an app does not have, but its user and capabilities.
     pub(super) fn lock_down(&self) -> Outcome<Program> {
-        self.limits(&self.envelope.spec.limits);
+        self.limits(&self.envelope.spec.limits)
+            .at("setting limits")?;
         process::be_nice(self.niceness);
         self.wire().at("connecting standard input and output")?;
         let program = Program::new(self.envelope).at("reading the command")?;
-        process::drop_bounding_set();
+        process::drop_bounding_set().at("dropping privileges")?;
         process::control(libc::PR_SET_SECUREBITS, SECURE_BITS).at("locking privileges")?;
         process::control(libc::PR_SET_NO_NEW_PRIVS, 1).at("refusing privileges")?;
         self.filter.load().at("loading the system call filter")?;
@@ -85,14 +86,15 @@ impl App<'_> {
     }
 
     /// A bound that this process may not raise stays as it is.
-    fn limits(&self, limits: &Limits) {
-        process::limit(libc::RLIMIT_CORE, 0);
+    fn limits(&self, limits: &Limits) -> io::Result<()> {
+        process::limit(libc::RLIMIT_CORE, 0)?;
         if let Some(files) = limits.nofile {
-            process::limit(libc::RLIMIT_NOFILE, files);
+            process::limit(libc::RLIMIT_NOFILE, files)?;
         }
         if let Some(tasks) = limits.tasks.filter(|_| self.bound_tasks) {
-            process::limit(libc::RLIMIT_NPROC, u64::from(tasks) + 1);
+            process::limit(libc::RLIMIT_NPROC, u64::from(tasks) + 1)?;
         }
+        Ok(())
     }
 
     fn wire(&self) -> io::Result<()> {

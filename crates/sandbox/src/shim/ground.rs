@@ -76,8 +76,9 @@ pub(super) fn prepare(envelope: &Envelope, given: &Given) -> Outcome<Ground> {
     }
     let console = console(envelope, given).at("taking the terminal")?;
     let nothing = file::open_at(here(), "/dev/null", libc::O_RDWR).at("opening /dev/null")?;
-    let homes = Homes::find(envelope.nested);
+    let homes = Homes::find(envelope.nested).at("looking for cgroups")?;
     let cgroup = Cgroup::make(&homes, &envelope.directory, &spec.limits);
+    let cgroup = cgroup.at("making the cgroups")?;
     let resolv_conf = resolv_conf(envelope);
     let filter = Filter::compile();
     Ok(Ground {

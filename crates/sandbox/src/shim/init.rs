@@ -93,7 +93,7 @@ impl Init<'_> {
 
     /// Gives up all that is not needed to signal and reap.
     fn shrink(&self) -> Outcome<()> {
-        process::drop_bounding_set();
+        process::drop_bounding_set().at("dropping privileges")?;
         if !self.tree.envelope.nested {
             let uid = INIT_UID | (self.tree.envelope.spec.uid & 0xf_ffff);
             process::control(libc::PR_SET_KEEPCAPS, 1).at("keeping one capability")?;

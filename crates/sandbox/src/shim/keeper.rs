@@ -95,9 +95,12 @@ impl Keeper {
         let mut known = vec![watch.as_raw_fd()];
         known.extend(lends.iter().map(|(_, namespace)| namespace.as_raw_fd()));
         let words = protocol::launched(lends.as_ref().map(|(owner, _)| *owner));
-        // A launcher that died meanwhile does not end its process.
-        if socket::send(launcher.as_fd(), &words, &known, 0).is_ok() {
-            self.clients.push(launcher);
+        match socket::send(launcher.as_fd(), &words, &known, 0) {
+            Ok(()) => self.clients.push(launcher),
+            // A launcher that died meanwhile does not end its process.
+            Err(error) if is_gone(&error) => drop(launcher),
+            // One that lives and cannot be told must not take it for a failed start.
+            Err(error) => return Err(error),
         }
         drop((lends, watch));
         self.process.gauge.arm(&self.process.cgroup);
@@ -386,6 +389,11 @@ impl Keeper {
 
 fn refusal(error: &io::Error) -> Vec<u8> {
     protocol::refusal(&error.to_string(), error.raw_os_error())
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionReset)
 }
 
 fn gone_is_fine(done: io::Result<()>) -> io::Result<()> {

@@ -61,9 +61,9 @@ fn receive(connection: &OwnedFd, total: usize) -> io::Result<Vec<u8>> {
 
 fn start(envelope: &mut Envelope, given: Given) -> Outcome<Keeper> {
     let directory = given.directory.as_fd();
-    let started = prepare(envelope, &given).and_then(|ground| {
-        let cgroup = &ground.cgroup;
-        let forked = fork(envelope, &given, &ground).inspect_err(|_| cgroup.remove())?;
+    let started = prepare(envelope, &given).and_then(|mut ground| {
+        let forked = fork(envelope, &given, &mut ground);
+        let forked = forked.inspect_err(|_| ground.cgroup.remove())?;
         Ok((forked, ground))
     });
     let (inside, ground) = started.inspect_err(|_| {
@@ -76,7 +76,7 @@ fn start(envelope: &mut Envelope, given: Given) -> Outcome<Keeper> {
         nested: envelope.nested,
         bound_tasks: !ground.cgroup.limits_tasks(),
         niceness: niceness(envelope, ground.cgroup.limits_cpu()),
-        in_group: inside.in_group,
+        in_group: ground.cgroup.birthplace().is_some(),
     };
     Ok(Keeper::new(Process {
         terms,
@@ -102,12 +102,10 @@ struct Inside {
     exit: OwnedFd,
     tie: OwnedFd,
     listener: OwnedFd,
-    /// Whether init was born into the v2 group.
-    in_group: bool,
 }
 
-fn fork(envelope: &Envelope, given: &Given, ground: &Ground) -> Outcome<Inside> {
-    let doors = ground.cgroup.doors();
+fn fork(envelope: &Envelope, given: &Given, ground: &mut Ground) -> Outcome<Inside> {
+    let doors = ground.cgroup.doors().at("opening the cgroups")?;
     let (go, tie) = file::pipe().at("making a pipe")?;
     let (ready, tell_ready) = file::pipe().at("making a pipe")?;
     let (exit, tell_exit) = file::pipe().at("making a pipe")?;
@@ -117,13 +115,14 @@ fn fork(envelope: &Envelope, given: &Given, ground: &Ground) -> Outcome<Inside> 
     if envelope.nested {
         kinds |= libc::CLONE_NEWUSER;
     }
-    // A group that may be made but not entered leaves the process without its limits.
-    let birthplace = ground.cgroup.birthplace();
-    let mut in_group = birthplace.is_some();
-    let forked = process::fork_into(kinds, birthplace).or_else(|_| {
-        in_group = false;
-        process::fork_into(kinds, None)
-    });
+    let forked = match process::fork_into(kinds, ground.cgroup.birthplace()) {
+        // A group may be made by whoever may not enter it: bounds are then kept without it.
+        Err(error) if cgroup::is_not_permitted(&error) && ground.cgroup.birthplace().is_some() => {
+            ground.cgroup.give_up_v2();
+            process::fork_into(kinds, None)
+        }
+        forked => forked,
+    };
     let (pid, pidfd) = match forked.at("making the namespaces")? {
         Forked::Parent(pid, pidfd) => (pid, pidfd),
         Forked::Child => {
@@ -155,7 +154,6 @@ fn fork(envelope: &Envelope, given: &Given, ground: &Ground) -> Outcome<Inside> 
             exit,
             tie,
             listener,
-            in_group,
         })
 }
 

@@ -58,7 +58,7 @@ impl Visitors {
         let words = given.next().ok_or_else(crate::codec::cut)?;
         let stdio: Vec<OwnedFd> = given.collect();
         let (ready, tell_ready) = file::pipe()?;
-        let doors = process.cgroup.doors();
+        let doors = process.cgroup.doors()?;
         let entrance = Entrance {
             terms: &process.terms,
             init: process.pidfd.as_fd(),

@@ -232,19 +232,19 @@ pub(crate) type Resource = libc::c_int;
 #[cfg(not(target_env = "musl"))]
 pub(crate) type Resource = libc::__rlimit_resource_t;
 
-/// Sets both bounds of a resource limit, as far as this process may.
-pub(crate) fn limit(resource: Resource, wanted: u64) {
+/// Sets both bounds of a resource limit, or leaves what is narrower.
+pub(crate) fn limit(resource: Resource, wanted: u64) -> io::Result<()> {
     // SAFETY: rlimit is plain numbers, for which zero is valid.
     let mut now: libc::rlimit = unsafe { std::mem::zeroed() };
     // SAFETY: now is live; the resource is one of libc's.
-    unsafe { libc::getrlimit(resource, &raw mut now) };
+    check(unsafe { libc::getrlimit(resource, &raw mut now) }.into())?;
     let bound = wanted.min(now.rlim_max);
     let to = libc::rlimit {
         rlim_cur: bound,
         rlim_max: bound,
     };
     // SAFETY: to is live.
-    unsafe { libc::setrlimit(resource, &raw const to) };
+    check(unsafe { libc::setrlimit(resource, &raw const to) }.into()).map(drop)
 }
 
 /// Gives way to others by so many steps more; it cannot be taken back without privilege.
@@ -273,8 +273,13 @@ pub(crate) fn be_ordinary() {
 
 /// Becomes a user and the group of the same number, with no other groups.
 pub(crate) fn become_user(uid: u32) -> io::Result<()> {
-    // SAFETY: a list of length 0 is not read. Where groups are frozen there are none to drop.
-    unsafe { libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<u32>()) };
+    // SAFETY: a list of length 0 is not read.
+    let groups = check(unsafe { libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<u32>()) });
+    match groups {
+        // They are frozen in a user's namespace; who may not set them may not set the next either.
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => {}
+        done => drop(done?),
+    }
     // SAFETY: both take numbers.
     check(unsafe { libc::syscall(libc::SYS_setresgid, uid, uid, uid) })?;
     // SAFETY: as above.
@@ -290,12 +295,15 @@ pub(crate) fn keep_capabilities(mask: u32) -> io::Result<()> {
 }
 
 /// Makes capabilities impossible to regain by any exec.
-pub(crate) fn drop_bounding_set() {
-    // What the kernel does not know it refuses, which ends the list.
-    let mut capability = 0;
-    while control(libc::PR_CAPBSET_DROP, capability).is_ok() {
-        capability += 1;
+pub(crate) fn drop_bounding_set() -> io::Result<()> {
+    for capability in 0.. {
+        match control(libc::PR_CAPBSET_DROP, capability) {
+            // What the kernel does not know ends the list.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => break,
+            done => done?,
+        }
     }
+    Ok(())
 }
 
 /// Now, in microseconds since 1970.
