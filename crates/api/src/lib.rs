@@ -127,6 +127,7 @@ fn beyond() -> Router<House> {
         )
         .route("/apps/{app}/releases/verify", get(noon::verify))
         .route("/apps/{app}/releases/{release}/outcome", get(noon::outcome))
+        .route("/apps/{app}/releases/{release}/times", get(noon::times))
         .route("/logs/{session}", get(logs::stream))
         .route("/streams/build/{id}/{signature}", get(streams::build))
         .route("/streams/release/{id}/{signature}", get(streams::release))

@@ -1,11 +1,9 @@
 //! What Heroku has no word for.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::{Path, State};
 use noon_control::Kind;
-use noon_wire::noon::{LedgerReport, ProcessInfo, ReleaseOutcome, ServerInfo};
+use noon_wire::noon::{LedgerReport, ProcessInfo, ReleaseOutcome, ServerInfo, TypeTimes, millis};
 
 use crate::House;
 use crate::auth::Asker;
@@ -29,17 +27,31 @@ pub async fn processes(
 ) -> Result<Json<Vec<ProcessInfo>>, Failure> {
     let permit = house.control.permit_view(&who, &app).await?;
     let processes = house.control.processes(&permit).await?;
+    let times = house.control.place_times(&permit).await?;
     let shown = processes.into_iter().map(|process| ProcessInfo {
         id: process.id.as_uuid(),
-        name: process.name.to_string(),
         state: process.state.to_string(),
-        boot_ms: process.boot.map(millis),
+        boot_ms: process.boot.or_else(|| times.boot(process.id)).map(millis),
+        last_stop_ms: times.last_stop(&process.name).map(millis),
+        name: process.name.to_string(),
+        expires_at: process.expires_at.map(Into::into),
     });
     Ok(Json(shown.collect()))
 }
 
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+/// Says how long the processes of a release took to boot and to stop.
+pub async fn times(
+    State(house): State<House>,
+    Asker(who): Asker,
+    Path((app, release)): Path<(String, String)>,
+) -> Result<Json<Vec<TypeTimes>>, Failure> {
+    let permit = house.control.permit_view(&who, &app).await?;
+    let release = house.release(&permit, &release).await?;
+    let times = house
+        .control
+        .release_times(&permit, release.version)
+        .await?;
+    Ok(Json(times.into_iter().map(TypeTimes::from).collect()))
 }
 
 /// Walks the ledger.

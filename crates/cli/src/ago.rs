@@ -8,6 +8,12 @@ pub fn since(time: Time) -> String {
     spoken(now.saturating_sub(time.0.as_micros()) / 1_000_000)
 }
 
+/// How long it is, from now on, until a moment.
+pub fn until(time: Time) -> String {
+    let now = jiff::Timestamp::now().as_microsecond();
+    spoken(time.0.as_micros().saturating_sub(now) / 1_000_000)
+}
+
 fn spoken(seconds: i64) -> String {
     match seconds.max(0) {
         s @ 0..60 => format!("{s}s"),

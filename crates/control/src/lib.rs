@@ -10,6 +10,7 @@
 //! does not hold. Deliberately absent: HTTP, SQL, processes and every concrete engine.
 
 mod apps;
+mod claims;
 mod config;
 mod deploy;
 mod directory;
@@ -17,6 +18,7 @@ mod error;
 mod garbage;
 mod identity;
 mod intent;
+mod names;
 mod network;
 mod oneoff;
 mod permit;
@@ -26,6 +28,7 @@ mod releases;
 mod rollout;
 mod routes;
 mod scale;
+mod times;
 mod turns;
 
 use std::collections::HashMap;
@@ -46,9 +49,11 @@ pub use oneoff::{Attachment, Claim, RunOrder};
 pub use permit::{Deploy, Operate, Own, Permit, View};
 pub use releases::Outcome;
 pub use routes::{Routed, routes};
+pub use times::{PlaceTimes, Times};
 
+use claims::Claims;
 use directory::Directory;
-use oneoff::Attachments;
+use names::Names;
 use turns::Turns;
 
 /// Where a verb's progress goes, line by line, while it happens.
@@ -65,6 +70,8 @@ pub struct Settings {
     pub stack: StackName,
     /// How far apps may reach.
     pub networks: NetworkPolicy,
+    /// So many one-offs of one app may be at once.
+    pub one_offs: usize,
 }
 
 /// What control is handed by whoever wires the house.
@@ -78,6 +85,8 @@ pub struct Hooks {
     pub routed: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
     /// Removes whatever other rooms keep for an app that was destroyed.
     pub forgotten: Arc<dyn Fn(AppId) -> BoxFuture<'static, ()> + Send + Sync>,
+    /// How long processes took to boot and to stop, as the engine tells it.
+    pub times: Times,
 }
 
 /// The verbs.
@@ -90,7 +99,8 @@ pub struct Control {
     pushes: Turns,
     releases: Turns,
     directory: Directory,
-    attachments: Attachments,
+    claims: Claims,
+    names: Names,
     looks: mpsc::UnboundedSender<AppId>,
     failures: Mutex<HashMap<(AppId, u32), String>>,
 }
@@ -116,7 +126,8 @@ impl Control {
             pushes: Turns::default(),
             releases: Turns::default(),
             directory: Directory::default(),
-            attachments: Attachments::default(),
+            claims: Claims::default(),
+            names: Names::default(),
             looks,
             failures: Mutex::default(),
         };

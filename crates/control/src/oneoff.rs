@@ -1,21 +1,21 @@
 //! One-offs (factor XII): a process in the release's own environment, attached or not.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use noon_domain::{
-    App, Exit, Io, Process, ProcessName, ProcessSpec, ProcessState, ProcessType, Secret, Size,
-    Timestamp, WindowSize,
+    App, Exit, Io, Process, ProcessSpec, ProcessState, Secret, Size, Timestamp, WindowSize,
 };
 
+use crate::names::Taken;
 use crate::rollout::oneoff_spec;
 use crate::{Control, Error, Kind, Operate, Permit};
 
-/// How long an attachment waits to be claimed.
-const CLAIM_WITHIN: Duration = Duration::from_secs(60);
-/// The longest that a one-off lives unless told otherwise.
+/// How long a detached one-off lives unless told otherwise.
 const TIME_TO_LIVE: Duration = Duration::from_secs(24 * 3600);
+/// The longest that a one-off may be told to live.
+const LONGEST_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What to run once.
 #[derive(Clone, Debug)]
@@ -28,7 +28,8 @@ pub struct RunOrder {
     pub terminal: Option<WindowSize>,
     /// How large it may grow; the default where absent.
     pub size: Option<Size>,
-    /// How long it may live; 24 hours where absent.
+    /// How long it may live. Where absent, a detached one lives for 24 hours, and an attached one
+    /// for as long as its user stays.
     pub time_to_live: Option<Duration>,
 }
 
@@ -43,38 +44,37 @@ pub struct Attachment {
 
 /// A one-off whose user has come: ready to run.
 pub struct Claim {
-    spec: ProcessSpec,
+    order: Numbered,
     /// Its terminal, if it is to have one.
     pub terminal: Option<WindowSize>,
 }
 
-/// One-offs that wait for their users.
-#[derive(Default)]
-pub struct Attachments(Mutex<HashMap<String, (Instant, Claim)>>);
+/// A one-off with a name that is its own for as long as it lives.
+struct Numbered {
+    spec: ProcessSpec,
+    name: Taken,
+}
 
 impl Control {
     /// Starts a one-off that nobody watches; its output is in the log.
     ///
     /// # Errors
-    /// [`Kind::Invalid`] where the app has no code yet.
+    /// [`Kind::Invalid`] where the app has no code yet or the time to live cannot be;
+    /// [`Kind::Conflict`] where the app has as many one-offs as it may.
     pub async fn run_detached(
         self: &Arc<Self>,
         permit: &Permit<Operate>,
-        order: RunOrder,
+        mut order: RunOrder,
     ) -> Result<Process, Error> {
         let app = permit.app().clone();
-        let spec = self.oneoff(&app, order).await?;
-        let process = to_be(&spec);
-        self.tell(
-            &app,
-            permit.by(),
-            &format!("Run `{}` as {}", spec.command, spec.name),
-        );
+        order.time_to_live.get_or_insert(TIME_TO_LIVE);
+        let order = self.oneoff(permit, order).await?;
+        let process = to_be(&order.spec);
         let control = self.clone();
         tokio::spawn(async move {
-            let name = spec.name.to_string();
+            let Numbered { spec, name } = order;
             if let Err(error) = control.engine.run(spec, Io::Log).await {
-                control.say(app.id, &name, &format!("Error: {error}"));
+                control.say(app.id, &name.name().to_string(), &format!("Error: {error}"));
             }
         });
         Ok(process)
@@ -90,22 +90,9 @@ impl Control {
         order: RunOrder,
     ) -> Result<Attachment, Error> {
         let terminal = order.terminal;
-        let spec = self.oneoff(permit.app(), order).await?;
-        self.tell(
-            permit.app(),
-            permit.by(),
-            &format!("Run `{}` as {}", spec.command, spec.name),
-        );
-        let process = to_be(&spec);
-        let secret = random_hex()?;
-        let claim = Claim { spec, terminal };
-        let mut waiting = self
-            .attachments
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        waiting.retain(|_, (since, _)| since.elapsed() < CLAIM_WITHIN);
-        waiting.insert(secret.clone(), (Instant::now(), claim));
+        let order = self.oneoff(permit, order).await?;
+        let process = to_be(&order.spec);
+        let secret = self.claims.put(Claim { order, terminal })?;
         Ok(Attachment {
             secret: Secret::new(secret),
             process,
@@ -117,18 +104,10 @@ impl Control {
     /// # Errors
     /// [`Kind::NotFound`] for a secret that is wrong, used or too old.
     pub fn claim(&self, secret: &str) -> Result<Claim, Error> {
-        let mut waiting = self
-            .attachments
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match waiting.remove(secret) {
-            Some((since, claim)) if since.elapsed() < CLAIM_WITHIN => Ok(claim),
-            _ => {
-                let why = "nothing waits to be attached to there: run the command again";
-                Err(Error::new(Kind::NotFound("session"), why))
-            }
-        }
+        self.claims.take(secret).ok_or_else(|| {
+            let why = "nothing waits to be attached to there: run the command again";
+            Error::new(Kind::NotFound("session"), why)
+        })
     }
 
     /// Runs a claimed one-off to its end.
@@ -136,23 +115,13 @@ impl Control {
     /// # Errors
     /// [`Kind::Failed`] where it could not be started.
     pub async fn run_claimed(&self, claim: Claim, io: Io) -> Result<Exit, Error> {
-        Ok(self.engine.run(claim.spec, io).await?)
+        let Numbered { spec, name: _held } = claim.order;
+        Ok(self.engine.run(spec, io).await?)
     }
 
-    async fn oneoff(&self, app: &App, order: RunOrder) -> Result<ProcessSpec, Error> {
-        let RunOrder {
-            command,
-            env,
-            terminal: _,
-            time_to_live,
-            size,
-        } = order;
-        if command.trim().is_empty() {
-            return Err(Error::new(
-                Kind::Invalid,
-                "there is no command to run: name one",
-            ));
-        }
+    async fn oneoff(&self, permit: &Permit<Operate>, order: RunOrder) -> Result<Numbered, Error> {
+        let app = permit.app();
+        check(&order)?;
         let current = self.store.current_release(app.id).await?;
         let config = self.store.current_config(app.id).await?;
         let runnable = match &current {
@@ -164,31 +133,37 @@ impl Control {
             return Err(Error::new(Kind::Invalid, why));
         };
         let name = self.free_name(app).await?;
-        let sized = (command.as_str(), size.unwrap_or_default());
-        let mut spec = oneoff_spec((app, &runnable), name, sized);
+        let sized = (order.command.as_str(), order.size.unwrap_or_default());
+        let mut spec = oneoff_spec((app, &runnable), name.name().clone(), sized);
         spec.reach = self.reach(app).await?;
-        for (key, value) in env {
+        for (key, value) in order.env {
             spec.env.entry(key).or_insert(Secret::new(value));
         }
-        spec.limits.time = Some(time_to_live.unwrap_or(TIME_TO_LIVE).min(TIME_TO_LIVE));
-        Ok(spec)
+        spec.limits.time = order.time_to_live;
+        let deed = format!("Run `{}` as {}", spec.command, spec.name);
+        self.tell(app, permit.by(), &deed);
+        Ok(Numbered { spec, name })
     }
 
     /// A name that no process of the app has.
-    async fn free_name(&self, app: &App) -> Result<ProcessName, Error> {
-        let taken = self.engine.observe(app.id).await?;
-        loop {
-            let mut noise = [0; 2];
-            getrandom::fill(&mut noise).map_err(no_random)?;
-            let ordinal = 1000 + u32::from(u16::from_be_bytes(noise)) % 9000;
-            let name = ProcessName {
-                kind: ProcessType::run(),
-                ordinal,
-            };
-            if taken.iter().all(|process| process.name != name) {
-                return Ok(name);
-            }
+    async fn free_name(&self, app: &App) -> Result<Taken, Error> {
+        self.claims.forget_old();
+        let seen = self.engine.observe(app.id).await?;
+        let seen = seen.into_iter().map(|process| process.name);
+        self.names.take(app.id, seen, self.settings.one_offs)
+    }
+}
+
+fn check(order: &RunOrder) -> Result<(), Error> {
+    let invalid = |why: &str| Err(Error::new(Kind::Invalid, why));
+    if order.command.trim().is_empty() {
+        return invalid("there is no command to run: name one");
+    }
+    match order.time_to_live {
+        Some(life) if life.is_zero() || life > LONGEST_LIFE => {
+            invalid("a time to live is from 1 second to 30 days")
         }
+        _ => Ok(()),
     }
 }
 
@@ -205,16 +180,7 @@ fn to_be(spec: &ProcessSpec) -> Process {
         started_at: now,
         updated_at: now,
         boot: None,
+        expires_at: spec.limits.time.map(|life| now.after(life)),
         endpoint: None,
     }
-}
-
-fn random_hex() -> Result<String, Error> {
-    let mut noise = [0; 24];
-    getrandom::fill(&mut noise).map_err(no_random)?;
-    Ok(noise.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-fn no_random(error: getrandom::Error) -> Error {
-    Error::new(Kind::Failed, "the machine gave no random numbers").caused_by(error)
 }

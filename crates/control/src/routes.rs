@@ -125,6 +125,7 @@ mod tests {
             started_at: Timestamp::default(),
             updated_at: Timestamp::default(),
             boot: None,
+            expires_at: None,
             endpoint: Some(Endpoint {
                 process: id,
                 name,

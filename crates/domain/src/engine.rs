@@ -184,7 +184,7 @@ pub struct Mount {
 /// What a process may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How long it may run; it is then stopped as by `restart`.
+    /// How long it may run; it is then stopped as by `restart`, and its log says why.
     pub time: Option<Duration>,
     /// Memory, in bytes: more ends it.
     pub memory: Option<u64>,

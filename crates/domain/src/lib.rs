@@ -27,6 +27,7 @@ mod slug;
 mod terminal;
 mod time;
 mod timeout;
+mod timing;
 mod user;
 
 pub use app::{App, AppName, AppNameError};
@@ -57,4 +58,5 @@ pub use slug::{Layer, LayerId, LayerKind, Slug, SlugId, StackName};
 pub use terminal::tame;
 pub use time::Timestamp;
 pub use timeout::{Timeout, TimeoutChange, TimeoutError, Timeouts};
+pub use timing::{Spread, Timing, TimingSink, Took, TypeTimes};
 pub use user::{AccessToken, Principal, User};

@@ -160,6 +160,8 @@ pub struct Process {
     pub updated_at: Timestamp,
     /// How long it took from start to ready.
     pub boot: Option<Duration>,
+    /// When its time to live is over, if it has one: it is stopped then.
+    pub expires_at: Option<Timestamp>,
     /// Where requests reach it; only web processes that are up or draining have one.
     pub endpoint: Option<Endpoint>,
 }

@@ -160,6 +160,7 @@ fn identity(label: &Label) -> Identity {
         reach: label.reach.clone(),
         size: label.size,
         health: label.health.clone(),
+        lifetime: label.lifetime,
         not_before: Timestamp::default(),
     }
 }

@@ -127,6 +127,7 @@ impl<'a> Convergence<'a> {
             reach: Some(self.intent.reach.clone()),
             size: Some(place.size),
             health: place.health.clone(),
+            lifetime: None,
             not_before: place.not_before,
         };
         let view = View::new(

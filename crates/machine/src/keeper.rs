@@ -6,12 +6,15 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use noon_domain::{Exit, ProcessId, ProcessState, ProcessType, Timeouts, Timestamp};
+use noon_domain::{
+    Exit, ProcessId, ProcessState, ProcessType, Timeouts, Timestamp, Timing, Took,
+};
 use noon_sandbox::{Ended, Stdio};
 use tokio::time::Instant;
 
 use crate::house::House;
 use crate::judge::Judge;
+use crate::label::Role;
 use crate::launch::Launch;
 use crate::live::{self, Live};
 use crate::post::{Desk, Identity, Order, Recipe};
@@ -21,6 +24,7 @@ use crate::{Error, ports, remarks};
 
 type Waiting<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
 
+const SIGHUP: i32 = 1;
 const SIGTERM: i32 = 15;
 
 /// What a keeper is made of.
@@ -44,12 +48,20 @@ pub(crate) struct Keeper {
     beginning: Instant,
     /// When the present run was launched by this keeper.
     launched_at: Option<Instant>,
+    /// When the present run was told to end.
+    told_at: Option<Instant>,
     live: Option<Live>,
     launching: Waiting<Result<Live, Error>>,
     judge: Judge,
+    /// Signals that came while it was launched: its command may run, and print, before that ends.
+    early: Vec<i32>,
     probing: Waiting<()>,
     watching: Waiting<bool>,
     draining: Waiting<()>,
+    /// Until its time is up.
+    expiring: Waiting<()>,
+    /// Until it has had its time to heed that its user is gone.
+    hung_up: Waiting<()>,
 }
 
 enum Happening {
@@ -81,17 +93,22 @@ impl Keeper {
             state,
             beginning: Instant::now(),
             launched_at: None,
+            told_at: None,
             live,
             launching: None,
+            early: Vec::new(),
             probing: None,
             watching: None,
             draining: None,
+            expiring: None,
+            hung_up: None,
         };
         tokio::spawn(keeper.run(effects));
     }
 
     async fn run(mut self, effects: Vec<Effect>) {
         let open = self.charge.house.open();
+        self.begin_to_expire();
         self.act(effects).await;
         self.show();
         while !self.state.is_gone() {
@@ -129,6 +146,8 @@ impl Keeper {
                 false => Event::Unhealthy,
             }),
             () = come(&mut self.draining) => Happening::Event(Event::Drained),
+            () = come(&mut self.expiring) => Happening::Event(self.time_up()),
+            () = come(&mut self.hung_up) => Happening::Event(Event::Abandoned),
             () = sleep_until(deadline) => Happening::Event(Event::Tick),
         }
     }
@@ -140,6 +159,7 @@ impl Keeper {
             Order::Equip(recipe) => self.charge.recipe = Some(recipe),
             Order::Patience(timeouts) => self.be_patient(timeouts),
             Order::Signal(signal) => self.signal(signal).await,
+            Order::HangUp => self.hang_up().await,
             Order::Kill => {
                 self.take(Event::Retire).await;
                 self.kill().await;
@@ -158,10 +178,38 @@ impl Keeper {
         match done {
             Ok(live) => {
                 self.live = Some(live);
+                self.begin_to_expire();
+                for signal in std::mem::take(&mut self.early) {
+                    self.signal(signal).await;
+                }
                 self.take(Event::Launched).await;
             }
             Err(error) => self.failed(&error).await,
         }
+    }
+
+    /// Has it end when its time is up, which began when it was started.
+    fn begin_to_expire(&mut self) {
+        let life = self.charge.identity.lifetime;
+        if let (Some(life), Some(live)) = (life, &self.live) {
+            let left = life.saturating_sub(Timestamp::now().since(live.label.started_at));
+            self.expiring = Some(Box::pin(tokio::time::sleep(left)));
+        }
+    }
+
+    fn time_up(&self) -> Event {
+        let ends_for_this = matches!(self.state.phase, Phase::Up { .. });
+        self.charge
+            .desk
+            .view
+            .send_modify(|view| view.timed_out |= ends_for_this);
+        Event::TimeUp(self.charge.identity.lifetime.unwrap_or_default())
+    }
+
+    async fn hang_up(&mut self) {
+        self.signal(SIGHUP).await;
+        let grace = self.charge.house.settings.rules.grace;
+        self.hung_up = Some(Box::pin(tokio::time::sleep(grace)));
     }
 
     async fn failed(&mut self, error: &Error) {
@@ -179,6 +227,9 @@ impl Keeper {
             self.note_why("used more memory than it may".to_owned(), Some(exit));
         }
         self.say(remarks::exited(exit));
+        if let Some(told_at) = self.told_at.take() {
+            self.time(Took::Stop(told_at.elapsed()));
+        }
         let why = match (self.state.shown(), self.state.kind) {
             (Some(ProcessState::Starting), Kind::Web) => {
                 format!(
@@ -233,7 +284,10 @@ impl Keeper {
                 Effect::Probe => self.probe(),
                 Effect::Watch => self.watch(),
                 Effect::Drain => self.drain(),
-                Effect::Terminate => self.signal(SIGTERM).await,
+                Effect::Terminate => {
+                    self.told_at.get_or_insert_with(Instant::now);
+                    self.signal(SIGTERM).await;
+                }
                 Effect::Kill => self.kill().await,
                 Effect::Say(remark) => self.remark(remark),
             }
@@ -292,8 +346,10 @@ impl Keeper {
     }
 
     async fn signal(&mut self, signal: i32) {
-        if let Some(live) = &self.live {
-            live.signal(signal).await;
+        match &self.live {
+            Some(live) => live.signal(signal).await,
+            None if self.launching.is_some() => self.early.push(signal),
+            None => {}
         }
     }
 
@@ -352,6 +408,7 @@ impl Keeper {
         let (state, pending) = (self.state.shown(), self.state.pending);
         let address = self.live.as_ref().map(Live::address);
         let address = address.filter(|_| self.state.kind == Kind::Web);
+        let mut booted = None;
         let news = self.charge.desk.view.send_if_modified(|view| {
             let news = (view.state, view.pending) != (state, pending) || view.address != address;
             if view.state != state {
@@ -359,14 +416,34 @@ impl Keeper {
             }
             if state == Some(ProcessState::Up) && view.boot.is_none() {
                 view.boot = self.launched_at.map(|at| at.elapsed());
+                booted = view.boot;
             }
             (view.state, view.pending, view.address) = (state, pending, address);
             view.timeouts = self.charge.timeouts;
             news
         });
+        if let Some(booted) = booted {
+            self.time(Took::Boot(booted));
+        }
         if news {
             self.charge.house.changed.notify_one();
         }
+    }
+
+    /// Tells how long something of a formation took.
+    fn time(&self, what: Took) {
+        let who = &self.charge.identity;
+        let (Role::Formation, Some((_, release))) = (who.role, who.release) else {
+            return;
+        };
+        (self.charge.house.hooks.timed)(Timing {
+            app: who.app,
+            release,
+            process: self.charge.desk.view.borrow().process,
+            name: who.name.clone(),
+            what,
+            at: Timestamp::now(),
+        });
     }
 
     fn now(&self) -> Moment {

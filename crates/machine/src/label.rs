@@ -1,6 +1,7 @@
 //! The label that every sandbox of ours carries: what a new machine must know to take it over.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use noon_domain::{
     AppId, AppName, HealthCheck, HealthChecks, ProcessId, ProcessName, Reach, ReleaseId, Rhythm,
@@ -48,6 +49,8 @@ pub struct Label {
     pub health: HealthChecks,
     /// When it was started.
     pub started_at: Timestamp,
+    /// How long it may live from then on.
+    pub lifetime: Option<Duration>,
     /// Its `$PORT`.
     pub port: u16,
     /// Whether the port is one of this machine, and not of a namespace of its own.
@@ -82,6 +85,8 @@ struct Written {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     live_check: Option<WrittenCheck>,
     started_at: i64,
+    #[serde(default)]
+    lifetime_micros: Option<u64>,
     port: u16,
     on_host: bool,
     egress: Option<u32>,
@@ -148,6 +153,9 @@ impl Label {
             boot_check: self.health.boot.as_ref().map(Into::into),
             live_check: self.health.live.as_ref().map(Into::into),
             started_at: self.started_at.as_micros(),
+            lifetime_micros: self
+                .lifetime
+                .map(|life| u64::try_from(life.as_micros()).unwrap_or(u64::MAX)),
             port: self.port,
             on_host: self.on_host,
             egress: self.egress,
@@ -197,6 +205,7 @@ impl Label {
                 live: written.live_check.and_then(WrittenCheck::read),
             },
             started_at: Timestamp::from_micros(written.started_at),
+            lifetime: written.lifetime_micros.map(Duration::from_micros),
             port: written.port,
             on_host: written.on_host,
             egress: written.egress,
@@ -251,6 +260,7 @@ mod tests {
                 live: HealthCheck::new("/up", Rhythm::default()).ok(),
             },
             started_at: Timestamp::now(),
+            lifetime: Some(Duration::from_secs(60)),
             port: 5000,
             on_host: false,
             egress: Some(7),

@@ -99,6 +99,7 @@ impl Launch {
             timeouts: self.timeouts,
             health: who.health.clone(),
             started_at: self.started_at,
+            lifetime: who.lifetime,
             port,
             on_host,
             egress: (network == Network::Nat)

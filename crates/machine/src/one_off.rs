@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use noon_domain::{
-    EngineError, Exit, HealthChecks, Io, ProcessId, ProcessSpec, ProcessState, Timeouts, Timestamp,
+    EngineError, Exit, HealthChecks, Io, ProcessId, ProcessSpec, Timeouts, Timestamp,
 };
 
 use crate::keeper::{Charge, Keeper};
@@ -27,11 +27,10 @@ impl Machine {
             _ => Role::Attended,
         };
         let (stdio, talk) = stdio::wire(io).map_err(|e| e.into_engine(&what))?;
-        let limit = spec.limits.time;
         let post = self.post_for(spec, role, stdio);
         let _stop = StopWhenDropped(post.clone());
         let talk = talk.map(|talk| talk.begin(&post));
-        let outcome = end_of(&post, limit).await;
+        let outcome = end_of(&post).await;
         if let Some(talk) = talk {
             let _ = tokio::time::timeout(LAST_WORDS, talk.all_said()).await;
         }
@@ -87,33 +86,18 @@ fn identity(spec: &ProcessSpec, role: Role) -> Identity {
         reach: Some(spec.reach.clone()),
         size: spec.size,
         health: HealthChecks::default(),
+        lifetime: spec.limits.time,
         not_before: Timestamp::default(),
     }
 }
 
 /// How it ended, or why it never began.
-async fn end_of(post: &Post, limit: Option<Duration>) -> Result<Exit, String> {
-    let begun = post
-        .wait_until(|view| view.state != Some(ProcessState::Starting))
-        .await;
-    let (view, timed_out) = match limit {
-        Some(limit) if begun.state.is_some() => within(post, limit).await,
-        _ => (post.gone().await, false),
-    };
+async fn end_of(post: &Post) -> Result<Exit, String> {
+    let view = post.gone().await;
     match view.exit {
-        Some(_) if timed_out => Ok(Exit::TimedOut),
+        Some(_) if view.timed_out => Ok(Exit::TimedOut),
         Some(exit) => Ok(exit),
         None => Err(view.why.unwrap_or_else(|| "its keeper is gone".to_owned())),
-    }
-}
-
-async fn within(post: &Post, limit: Duration) -> (View, bool) {
-    match tokio::time::timeout(limit, post.gone()).await {
-        Ok(view) => (view, false),
-        Err(_) => {
-            post.order(Order::Retire);
-            (post.gone().await, true)
-        }
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Identity {
     pub size: Option<Size>,
     /// How it is judged, beside its port.
     pub health: HealthChecks,
+    /// How long a run may live.
+    pub lifetime: Option<Duration>,
     /// No run may say that it was started earlier, whatever the clock says.
     pub not_before: Timestamp,
 }
@@ -62,6 +64,8 @@ pub(crate) enum Order {
     Patience(Timeouts),
     /// Send a signal to all its processes.
     Signal(i32),
+    /// Its user is gone: hang up, and end it when it does not heed that.
+    HangUp,
 }
 
 /// A post as it is at one moment.
@@ -79,6 +83,8 @@ pub(crate) struct View {
     pub timeouts: Timeouts,
     /// How the last run ended.
     pub exit: Option<Exit>,
+    /// Whether it was told to end because its time was up.
+    pub timed_out: bool,
     /// What went wrong last, as the end of a sentence that the process begins.
     pub why: Option<String>,
 }
@@ -109,6 +115,7 @@ impl View {
             address: None,
             timeouts: Timeouts::default(),
             exit: None,
+            timed_out: false,
             why: None,
         }
     }
@@ -208,6 +215,10 @@ impl Post {
             started_at: view.started_at,
             updated_at: view.updated_at,
             boot: view.boot,
+            expires_at: self
+                .identity
+                .lifetime
+                .map(|life| view.started_at.after(life)),
             endpoint: view.address.filter(|_| reachable).map(endpoint),
         })
     }

@@ -1,5 +1,7 @@
 //! The platform's lines in an app's log, in Heroku's words.
 
+use std::time::Duration;
+
 use noon_domain::{Exit, LogLine, LogSource, ProcessName, Timestamp};
 
 use crate::supervise::{Remark, Rules};
@@ -17,7 +19,28 @@ pub fn text(remark: Remark, command: &str, rules: &Rules) -> String {
             "Error R12 (Exit timeout) -> At least one process failed to exit within {} seconds of SIGTERM",
             rules.grace.as_secs()
         ),
+        Remark::TimeUp(life) => {
+            format!(
+                "Stopping process: its time to live of {} is over",
+                spoken(life)
+            )
+        }
+        Remark::Detached => "Error R16 (Detached) -> An attached process is not responding to \
+            SIGHUP after its external connection was closed."
+            .to_owned(),
     }
+}
+
+/// A span in its largest whole unit, as in `10 minutes`.
+fn spoken(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let units = [(86_400, "day"), (3600, "hour"), (60, "minute")];
+    let whole = units
+        .into_iter()
+        .find(|(unit, _)| seconds >= *unit && seconds % unit == 0);
+    let (count, name) = whole.map_or((seconds, "second"), |(unit, name)| (seconds / unit, name));
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {name}{s}")
 }
 
 /// The text for a web process that did not do in time what shows that it is ready.
@@ -85,9 +108,31 @@ mod tests {
                 Remark::ExitTimeout,
                 "Error R12 (Exit timeout) -> At least one process failed to exit within 30 seconds of SIGTERM",
             ),
+            (
+                Remark::TimeUp(Duration::from_secs(600)),
+                "Stopping process: its time to live of 10 minutes is over",
+            ),
+            (
+                Remark::Detached,
+                "Error R16 (Detached) -> An attached process is not responding to SIGHUP after its external connection was closed.",
+            ),
         ] {
             assert_eq!(text(remark, "./run", &rules), expected);
         }
         assert_eq!(exited(Exit::Signal(15)), "Process exited with status 143");
+    }
+
+    #[test]
+    fn a_span_is_said_in_its_largest_whole_unit() {
+        for (seconds, said) in [
+            (1, "1 second"),
+            (90, "90 seconds"),
+            (60, "1 minute"),
+            (7200, "2 hours"),
+            (86_400, "1 day"),
+            (90_000, "25 hours"),
+        ] {
+            assert_eq!(spoken(Duration::from_secs(seconds)), said);
+        }
     }
 }

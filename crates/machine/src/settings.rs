@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use noon_domain::{BoxFuture, PlatformSink, ProcessId};
+use noon_domain::{BoxFuture, PlatformSink, ProcessId, TimingSink};
 
 use crate::supervise::Rules;
 
@@ -47,6 +47,8 @@ pub struct Hooks {
     pub drained: DrainedFn,
     /// Called when there is a new process whose output belongs to a log.
     pub launched: Arc<dyn Fn() + Send + Sync>,
+    /// Takes how long processes of formations took to boot and to stop.
+    pub timed: TimingSink,
 }
 
 impl Hooks {
@@ -56,6 +58,7 @@ impl Hooks {
             sink: Arc::new(|_| {}),
             drained: Arc::new(|_| Box::pin(std::future::ready(()))),
             launched: Arc::new(|| {}),
+            timed: Arc::new(|_| {}),
         }
     }
 }

@@ -25,7 +25,6 @@ const GLANCE: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_millis(5);
 /// What a terminal reads as the end of its input.
 const END_OF_TRANSMISSION: u8 = 4;
-const SIGHUP: i32 = 1;
 
 /// Our side of an attended process's input and output.
 pub(crate) struct Talk {
@@ -222,7 +221,7 @@ impl Sink {
                 Ok(Input::Signal(signal)) => post.order(Order::Signal(signal)),
                 Ok(Input::End) => self.ending = true,
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return post.order(Order::Signal(SIGHUP)),
+                Err(RecvTimeoutError::Disconnected) => return post.order(Order::HangUp),
             }
         }
     }

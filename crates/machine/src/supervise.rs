@@ -164,6 +164,10 @@ pub enum Event {
     Retire,
     /// Its first boot was judged and it is kept, whether it is ready or not.
     Keep,
+    /// It has lived for as long as it may.
+    TimeUp(Duration),
+    /// Its user is gone, and it did not heed that.
+    Abandoned,
 }
 
 /// What is to be done.
@@ -202,6 +206,10 @@ pub enum Remark {
     Unhealthy(u32),
     /// It did not end in time.
     ExitTimeout,
+    /// It has lived for as long as it may, and is told to end.
+    TimeUp(Duration),
+    /// Its user is gone, it did not heed that, and is told to end.
+    Detached,
 }
 
 impl State {
@@ -308,6 +316,8 @@ pub fn step(state: State, event: Event, now: Moment) -> (State, Vec<Effect>) {
         Event::Tick => (state, vec![]),
         Event::Retire => retire(state, now),
         Event::Keep => keep(state, now),
+        Event::TimeUp(life) => no_longer(state, now, Remark::TimeUp(life)),
+        Event::Abandoned => no_longer(state, now, Remark::Detached),
     }
 }
 
@@ -441,6 +451,18 @@ fn retire(state: State, now: Moment) -> (State, Vec<Effect>) {
         }
         Phase::Crashed { .. } => (state.to(Phase::Gone), vec![]),
         Phase::Draining { .. } | Phase::Stopping { .. } | Phase::Gone => (state, vec![]),
+    }
+}
+
+/// Ends a one-off, and says why.
+fn no_longer(state: State, now: Moment, why: Remark) -> (State, Vec<Effect>) {
+    match (state.kind, state.phase) {
+        (Kind::Once, Phase::Up { .. }) => {
+            let (state, mut effects) = stop(state, now);
+            effects.insert(0, Effect::Say(why));
+            (state, effects)
+        }
+        _ => (state, vec![]),
     }
 }
 

@@ -36,6 +36,7 @@ mod row;
 mod schema;
 mod seal;
 mod slugs;
+mod timings;
 mod users;
 mod verify;
 

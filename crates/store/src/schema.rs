@@ -8,10 +8,11 @@ use crate::key::Keys;
 use crate::{Error, db, seal};
 
 /// All steps, the oldest first. A step that was ever released is never changed.
-const STEPS: [fn(Kind) -> String; 3] = [
+const STEPS: [fn(Kind) -> String; 4] = [
     first,
     |_| NETWORKS.to_owned(),
     |_| include_str!("../schema/process_settings.sql").to_owned(),
+    |_| include_str!("../schema/timings.sql").to_owned(),
 ];
 
 /// NULL: as the platform has it.

@@ -78,8 +78,9 @@ impl From<(Process, DynoContext)> for Dyno {
             state,
             started_at,
             updated_at,
-            boot: _,     // shown below /noon/
-            endpoint: _, // the router's affair
+            boot: _,       // shown below /noon/
+            expires_at: _, // shown below /noon/
+            endpoint: _,   // the router's affair
         } = process;
         let DynoContext {
             app,

@@ -24,6 +24,67 @@ pub struct ProcessInfo {
     pub state: String,
     /// From start to ready, in milliseconds.
     pub boot_ms: Option<u64>,
+    /// From SIGTERM until the last process of this place that was told to end was gone, in
+    /// milliseconds.
+    #[serde(default)]
+    pub last_stop_ms: Option<u64>,
+    /// When its time to live is over, if it has one.
+    #[serde(default)]
+    pub expires_at: Option<crate::Time>,
+}
+
+/// `GET /noon/apps/X/releases/N/times`: how long the processes of one type took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TypeTimes {
+    /// The type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// From start to ready.
+    pub boots: Option<Spread>,
+    /// From SIGTERM to the end.
+    pub stops: Option<Spread>,
+}
+
+/// What many times come to. Of each release, type and sort of time the newest 200 count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spread {
+    /// How many there were.
+    pub count: u64,
+    /// The one in the middle, in milliseconds.
+    pub median_ms: u64,
+    /// The longest, in milliseconds.
+    pub longest_ms: u64,
+}
+
+impl From<noon_domain::TypeTimes> for TypeTimes {
+    fn from(times: noon_domain::TypeTimes) -> Self {
+        let noon_domain::TypeTimes { kind, boots, stops } = times;
+        Self {
+            kind: kind.to_string(),
+            boots: boots.map(Spread::from),
+            stops: stops.map(Spread::from),
+        }
+    }
+}
+
+impl From<noon_domain::Spread> for Spread {
+    fn from(spread: noon_domain::Spread) -> Self {
+        let noon_domain::Spread {
+            count,
+            median,
+            longest,
+        } = spread;
+        Self {
+            count: u64::try_from(count).unwrap_or(u64::MAX),
+            median_ms: millis(median),
+            longest_ms: millis(longest),
+        }
+    }
+}
+
+/// A time in whole milliseconds.
+pub fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// `GET /noon/apps/X/network`: what an app's processes may reach.

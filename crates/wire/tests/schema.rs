@@ -132,6 +132,7 @@ fn processes_and_formations_are_valid() {
         started_at: domain::Timestamp::now(),
         updated_at: domain::Timestamp::now(),
         boot: None,
+        expires_at: None,
         endpoint: None,
     };
     let context = wire::DynoContext {

@@ -1,6 +1,6 @@
 //! The API of one app.
 
-use noon_wire::noon::{ProcessInfo, ReleaseOutcome};
+use noon_wire::noon::{ProcessInfo, ReleaseOutcome, TypeTimes};
 use noon_wire::{App, Dyno, Formation, Release};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -114,6 +114,15 @@ impl AppApi {
             .ok()
             .and_then(|outcome| outcome.why)
             .unwrap_or_default()
+    }
+
+    /// How long the processes of a release took to boot and to stop, by type.
+    ///
+    /// # Errors
+    /// Whatever a request can fail with.
+    pub fn release_times(&self, version: u32) -> Result<Vec<TypeTimes>> {
+        let path = self.noon_path(&format!("/releases/{version}/times"));
+        self.api.get(&path)
     }
 
     /// The processes.

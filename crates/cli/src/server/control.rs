@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use noon_builder::{BuildLimits, Builder};
-use noon_control::Control;
+use noon_control::{Control, Times};
 use noon_domain::{AppId, BoxFuture, RouteTable, Secret, StackName};
 use noon_logs::Client as LogClient;
 use noon_machine::{Machine, Rules};
@@ -54,7 +54,8 @@ async fn run(mut stage: Stage) -> Result<(), ServerError> {
     let logs = LogClient::connect(data.socket("logs")).map_err(say)?;
     let publisher = Publisher::bind(&data.socket("routes"), Some(data.kept_routes()));
     let publisher = Arc::new(publisher.map_err(say)?);
-    let machine = machine(&stage, &logs, &publisher)?;
+    let times = Times::default();
+    let machine = machine(&stage, (&logs, &publisher), &times)?;
     let adopted = machine.adopt().await.map_err(say)?;
     tracing::info!(?adopted, "took up what runs");
 
@@ -65,11 +66,12 @@ async fn run(mut stage: Stage) -> Result<(), ServerError> {
         builder.clone(),
         (
             control_settings(&settings),
-            control_hooks(&data, (&logs, &publisher), &builder),
+            control_hooks(&data, (&logs, &publisher), (&builder, times)),
         ),
     );
     control.recover().await.map_err(say)?;
     tokio::spawn(control.clone().reconcile(looks));
+    tokio::spawn(control.clone().keep_times());
     tokio::spawn(sweep(control.clone(), builder));
 
     let api = noon_api::Settings {
@@ -79,7 +81,7 @@ async fn run(mut stage: Stage) -> Result<(), ServerError> {
     };
     let git = noon_codebase::Settings::below(data.dir(), own_program()?);
     let doors = noon_api::router(control.clone(), api)
-        .merge(noon_codebase::router(control, git).map_err(say)?);
+        .merge(noon_codebase::router(control.clone(), git).map_err(say)?);
     let serving = tokio::spawn(serve(listener, doors));
     stage.ready();
     if let Some(token) = first_token {
@@ -90,6 +92,7 @@ async fn run(mut stage: Stage) -> Result<(), ServerError> {
     signals::told_to_stop_by_parent().await.map_err(say)?;
     serving.abort();
     machine.shutdown(stage.detach_apps).await;
+    let _ = control.keep_waiting_times().await; // what cannot be kept has been logged
     tokio::task::spawn_blocking(move || logs.flush(LAST_WORDS))
         .await
         .map_err(say)?;
@@ -138,8 +141,8 @@ fn random_token() -> Result<Secret<String>, ServerError> {
 
 fn machine(
     stage: &Stage,
-    logs: &LogClient,
-    publisher: &Arc<Publisher>,
+    (logs, publisher): (&LogClient, &Arc<Publisher>),
+    times: &Times,
 ) -> Result<Arc<Machine>, ServerError> {
     let (settings, data) = (&stage.settings, &stage.data);
     let (drains, looks) = (publisher.clone(), logs.clone());
@@ -150,6 +153,7 @@ fn machine(
             Box::pin(async move { drains.drained(process).await })
         }),
         launched: Arc::new(move || looks.look_again()),
+        timed: times.sink(),
     };
     let rules = Rules {
         boot_limit: settings.boot_timeout,
@@ -193,13 +197,14 @@ fn control_settings(settings: &Settings) -> noon_control::Settings {
         port: settings.http_addr.port(),
         stack: stack(),
         networks: settings.networks,
+        one_offs: settings.one_offs,
     }
 }
 
 fn control_hooks(
     data: &Data,
     (logs, publisher): (&LogClient, &Arc<Publisher>),
-    builder: &Arc<Builder>,
+    (builder, times): (&Arc<Builder>, Times),
 ) -> noon_control::Hooks {
     let (data, client, builder) = (data.clone(), logs.clone(), builder.clone());
     let forgotten = move |app| -> BoxFuture<'static, ()> {
@@ -223,6 +228,7 @@ fn control_hooks(
         routes: Arc::new(routes),
         routed: Arc::new(routed),
         forgotten: Arc::new(forgotten),
+        times,
     }
 }
 

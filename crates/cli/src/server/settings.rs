@@ -78,6 +78,11 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "seconds between SIGTERM and SIGKILL",
     ),
     (
+        "NOON_ONE_OFFS",
+        "20",
+        "one-off processes that one app may have at once",
+    ),
+    (
         "NOON_LOG",
         "info",
         "how much noon itself logs, as in warn or noon_control=debug",
@@ -117,6 +122,7 @@ pub struct Settings {
     pub networks: NetworkPolicy,
     pub boot_timeout: Duration,
     pub stop_timeout: Duration,
+    pub one_offs: usize,
     pub build_env: BTreeMap<String, String>,
 }
 
@@ -135,6 +141,7 @@ impl Settings {
             networks: networks()?,
             boot_timeout: seconds("NOON_BOOT_TIMEOUT", "60")?,
             stop_timeout: seconds("NOON_STOP_TIMEOUT", "30")?,
+            one_offs: parsed("NOON_ONE_OFFS", "20")?,
             build_env: BUILD_ENV
                 .iter()
                 .filter_map(|k| Some(((*k).to_owned(), text(k)?)))

@@ -126,3 +126,59 @@ fn apps_do_not_reach_each_other_nor_the_platform() {
     );
     house.tear_down();
 }
+
+#[test]
+fn boot_and_stop_times_are_kept_per_release_and_outlive_control() {
+    let house = house().start();
+    let repo = pushed(&house, "timed");
+    let _ = repo.noon(&["ps", "scale", "worker=1"]).ok();
+    let _ = repo.noon(&["ps", "restart", "worker"]).ok();
+    let times = |version: &str| {
+        repo.noon(&["releases", "info", version, "--json"])
+            .ok()
+            .json()
+    };
+    let count = |times: &serde_json::Value, kind: &str, what: &str| {
+        let all = times["times"].as_array().expect("a list");
+        let of_kind = all.iter().find(|t| t["type"] == kind);
+        of_kind.and_then(|t| t[what]["count"].as_u64()).unwrap_or(0)
+    };
+    eventually(
+        "one boot of web, two of worker and one stop are kept",
+        || {
+            let times = times("v2");
+            let counts = (
+                count(&times, "web", "boots"),
+                count(&times, "worker", "boots"),
+                count(&times, "worker", "stops"),
+            );
+            (counts == (1, 2, 1)).then_some(())
+        },
+    );
+    let _ = repo
+        .noon(&["releases", "info", "v2"])
+        .ok()
+        .says("web booted:")
+        .says("1 times: median ");
+    let known = || {
+        let json = repo.noon(&["ps", "--json"]).ok().json();
+        let all = json.as_array().expect("a list").clone();
+        let of = |name: &str| all.iter().find(|p| p["name"] == name).cloned();
+        let (web, worker) = (of("web.1")?, of("worker.1")?);
+        let known = web["boot_ms"].is_u64() && worker["boot_ms"].is_u64();
+        (known && worker["last_stop_ms"].is_u64()).then(|| web["boot_ms"].clone())
+    };
+    let before = eventually("ps knows them", known);
+    let _ = repo
+        .noon(&["ps"])
+        .ok()
+        .says("booted in ")
+        .says("last stop took ");
+    house.kill_role("control");
+    let answers = || (repo.noon(&["ps"]).code == 0).then_some(());
+    let after = eventually("the next control knows them", || {
+        answers().and_then(|()| known())
+    });
+    assert_eq!(before, after);
+    house.tear_down();
+}

@@ -363,3 +363,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_one_off_whose_time_is_up_or_whose_user_is_gone_is_told_to_end_and_why() {
+    let life = Duration::from_secs(60);
+    let told = [
+        (Event::TimeUp(life), Remark::TimeUp(life)),
+        (Event::Abandoned, Remark::Detached),
+    ];
+    for (event, why) in told {
+        let (state, effects) = run(Kind::Once, &[(0, Event::Launched), (60, event)]);
+        let last = [
+            Effect::Say(why),
+            Effect::Say(Remark::Stopping),
+            Effect::Terminate,
+        ];
+        assert_eq!(effects[effects.len() - 3..], last);
+        assert_eq!(state.deadline(), Some(at(90)));
+        // Once is enough.
+        assert_eq!(step(state, event, at(61)), (state, vec![]));
+        let (state, _) = run(Kind::Web, &[(0, Event::Launched), (0, Event::Ready)]);
+        assert_eq!(step(state, event, at(60)), (state, vec![]));
+    }
+}

@@ -232,3 +232,42 @@ async fn signals_arrive_and_a_user_who_leaves_hangs_up() {
     assert_eq!(user.run.await.unwrap(), Exit::Signal(1));
     site.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_does_not_heed_that_its_user_left_is_ended_with_r16() {
+    let Some(site) = Site::open() else { return };
+    let app = site.app();
+    let deaf = "trap '' HUP; echo ready; while :; do sleep 0.05; done";
+    let user = User::of(site.machine(), app.one_off("run.1", deaf), None);
+    user.sees("ready").await;
+    drop(user.input);
+    assert_eq!(user.run.await.unwrap(), Exit::Signal(15));
+    assert_eq!(site.said("run.1: Error R16 (Detached)"), 1);
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_to_live_goes_on_under_the_next_machine() {
+    let Some(mut site) = Site::open() else { return };
+    let app = site.app();
+    let mut spec = app.one_off("run.1", "sleep 1000");
+    spec.limits.time = Some(Duration::from_secs(3));
+    let machine = site.machine().clone();
+    let run = tokio::spawn(async move { machine.run(spec, Io::Log).await.ok() });
+    let up = |all: &[_]| all.len() == 1 && crate::site::all_up(all);
+    let before = site.until(&app, up).await;
+    run.abort();
+    let _ = run.await;
+    site.machine.take();
+    site.start();
+    site.machine().adopt().await.unwrap();
+    let after = site.until(&app, up).await;
+    assert!(after[0].expires_at.is_some());
+    assert_eq!(after[0].expires_at, before[0].expires_at);
+    site.until(&app, <[_]>::is_empty).await;
+    assert_eq!(
+        site.said("run.1: Stopping process: its time to live of 3 seconds is over"),
+        1
+    );
+    site.close().await;
+}

@@ -153,8 +153,8 @@ async fn a_restart_replaces_what_was_started_before_it() {
         .unwrap();
     assert_eq!(told, 1);
     site.machine().converge(&intent).await.unwrap();
-    let after = site.until(&app, |all| all.len() == 1 && all_up(all)).await;
-    assert!(after[0].id != now[0].id);
+    let fresh = |all: &[_]| all_up(all) && all.iter().all(|p| p.id != now[0].id);
+    site.until(&app, |all| all.len() == 1 && fresh(all)).await;
     site.close().await;
 }
 

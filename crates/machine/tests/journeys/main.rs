@@ -11,4 +11,5 @@ mod deploys;
 mod judged;
 mod rootless;
 mod site;
+mod times;
 mod world;

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use noon_domain::{
     Address, AppId, Engine, Exit, Files, HealthChecks, Intent, Io, Layer, LayerId, LayerKind,
     Limits, Network, Place, Process, ProcessId, ProcessSpec, ProcessState, ProcessTypes, Reach,
-    ReleaseId, Runnable, Secret, Size, Slug, SlugId, StackName, Timeouts, Timestamp, Version,
+    ReleaseId, Runnable, Secret, Size, Slug, SlugId, StackName, Timeouts, Timestamp, Timing,
+    Version,
 };
 use noon_machine::{Hooks, Machine, Rules, Settings};
 use tempfile::TempDir;
@@ -44,6 +45,7 @@ pub struct Site {
     pub settings: Settings,
     pub lines: Arc<Mutex<Vec<String>>>,
     pub drained: Arc<Mutex<Vec<ProcessId>>>,
+    pub timed: Arc<Mutex<Vec<Timing>>>,
     dir: TempDir,
 }
 
@@ -83,6 +85,7 @@ impl Site {
             settings,
             lines: Arc::default(),
             drained: Arc::default(),
+            timed: Arc::default(),
             dir,
         };
         site.start();
@@ -92,6 +95,7 @@ impl Site {
     /// Starts a machine over what is there.
     pub fn start(&mut self) {
         let (lines, drained) = (self.lines.clone(), self.drained.clone());
+        let timed = self.timed.clone();
         let hooks = Hooks {
             sink: Arc::new(move |line| {
                 lines
@@ -103,6 +107,7 @@ impl Site {
                 drained.lock().unwrap().push(process);
                 Box::pin(std::future::ready(()))
             }),
+            timed: Arc::new(move |timing| timed.lock().unwrap().push(timing)),
             ..Hooks::none()
         };
         self.machine = Some(Machine::new(self.settings.clone(), hooks).unwrap());

@@ -10,6 +10,7 @@ use noon_store::{Error, NewBuild};
 
 use crate::backend::Backend;
 use crate::promises;
+use crate::timings;
 use crate::world::{World, new_app, slug};
 
 promises! {
@@ -197,6 +198,8 @@ promises! {
         let formation = Formation::first(&types).with_settings(set.into());
         store.set_formation(id, &formation).await.unwrap();
         store.set_not_before(id, &ProcessFilter::All, Timestamp::now()).await.unwrap();
+        let timing = timings::timing(id, (2, "web.1"), timings::boot(1), 0);
+        store.add_timings(&[timing]).await.unwrap();
 
         let kept = ["meta", "counters", "users", "tokens", "noon_schema"];
         for table in db.tables().await {

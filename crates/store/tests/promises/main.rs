@@ -18,6 +18,7 @@ mod ledger;
 mod people;
 mod releases;
 mod tampering;
+mod timings;
 
 /// Makes of each promise one test on each database.
 #[macro_export]

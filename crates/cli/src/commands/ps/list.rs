@@ -10,7 +10,8 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::output::{Colour, Output, table};
 
-/// Shows the processes of an app, by type.
+/// Shows the processes of an app, by type: the state of each, since when, how long it took to
+/// boot, and how long the last one in its place took to stop.
 ///
 /// Example:
 ///   noon ps list --json
@@ -36,6 +37,8 @@ struct Row {
     started_at: Time,
     since: Time,
     boot_ms: Option<u64>,
+    last_stop_ms: Option<u64>,
+    expires_at: Option<Time>,
 }
 
 /// Runs the command.
@@ -63,6 +66,8 @@ fn joined(dynos: Vec<Dyno>, processes: Vec<ProcessInfo>) -> Vec<Row> {
         let detail = details.remove(&dyno.id);
         Row {
             boot_ms: detail.as_ref().and_then(|detail| detail.boot_ms),
+            last_stop_ms: detail.as_ref().and_then(|detail| detail.last_stop_ms),
+            expires_at: detail.as_ref().and_then(|detail| detail.expires_at),
             state: detail.map_or(dyno.state, |detail| detail.state),
             id: dyno.id,
             name: dyno.name,
@@ -118,11 +123,16 @@ fn cells(out: &Output, row: &Row) -> Vec<String> {
         _ => Colour::Yellow,
     };
     let boot = row.boot_ms.map(|boot_ms| format!("booted in {boot_ms} ms"));
+    let ends = row
+        .expires_at
+        .map(|at| format!("ends in {}", ago::until(at)));
+    let stop = row.last_stop_ms.map(|ms| format!("last stop took {ms} ms"));
     vec![
         row.name.clone(),
         out.paint(colour, &row.state),
         format!("v{}", row.release),
         format!("for {}", ago::since(row.since)),
         boot.unwrap_or_default(),
+        stop.or(ends).unwrap_or_default(),
     ]
 }

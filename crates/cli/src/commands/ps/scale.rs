@@ -209,6 +209,8 @@ mod tests {
                 name: name.to_owned(),
                 state: state.to_owned(),
                 boot_ms: None,
+                last_stop_ms: None,
+                expires_at: None,
             }
         };
         let wanted = BTreeMap::from([("web".to_owned(), 2), ("worker".to_owned(), 0)]);

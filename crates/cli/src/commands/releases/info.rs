@@ -1,10 +1,15 @@
 use noon_wire::Release;
+use noon_wire::noon::{Spread, TypeTimes};
+use serde::Serialize;
 
 use super::parse_version;
 use crate::context::Context;
 use crate::error::Result;
 
-/// Shows one release; the current one where none is named.
+/// Shows one release, and how long its processes took to boot and to stop; the current release
+/// where none is named.
+///
+/// Of each process type the newest 200 boots and stops count.
 ///
 /// Example:
 ///   noon releases info v12
@@ -26,11 +31,36 @@ pub fn run(context: &Context, args: Args) -> Result<()> {
         Some(version) => app.release(version)?,
         None => app.current_release()?,
     };
+    let times = app.release_times(release.version)?;
     if args.json {
-        return context.out.json(&release);
+        return context.out.json(&Timed { release, times });
     }
     let why = app.reason_of_outcome(release.version);
-    context.out.table(&rows(&release, why))
+    let mut rows = rows(&release, why);
+    rows.extend(times.iter().flat_map(time_rows));
+    context.out.table(&rows)
+}
+
+/// A release, and what the API says of its times.
+#[derive(Debug, Serialize)]
+struct Timed {
+    #[serde(flatten)]
+    release: Release,
+    times: Vec<TypeTimes>,
+}
+
+fn time_rows(times: &TypeTimes) -> Vec<Vec<String>> {
+    let row = |what: &str, spread: Option<Spread>| {
+        let Spread {
+            count,
+            median_ms,
+            longest_ms,
+        } = spread?;
+        let text = format!("{count} times: median {median_ms} ms, longest {longest_ms} ms");
+        Some(vec![format!("{} {what}:", times.kind), text])
+    };
+    let rows = [row("booted", times.boots), row("stopped", times.stops)];
+    rows.into_iter().flatten().collect()
 }
 
 fn rows(release: &Release, why: String) -> Vec<Vec<String>> {
