@@ -56,7 +56,7 @@ impl<'a> Convergence<'a> {
                     .still_starts(self.intent.app_name.as_str())?;
             }
             let (starts, waits): (Vec<_>, Vec<_>) = self.sorted(steps);
-            crate::room_left::check(starts.len())?;
+            self.machine.check_room(self.intent, &starts).await?;
             starts.into_iter().for_each(|place| self.start(&place));
             self.wait(waits).await?;
             self.leave().await;

@@ -408,6 +408,7 @@ impl Keeper {
         let (state, pending) = (self.state.shown(), self.state.pending);
         let address = self.live.as_ref().map(Live::address);
         let address = address.filter(|_| self.state.kind == Kind::Web);
+        let init = self.live.as_ref().map(|live| live.init_pid);
         let mut booted = None;
         let news = self.charge.desk.view.send_if_modified(|view| {
             let news = (view.state, view.pending) != (state, pending) || view.address != address;
@@ -420,6 +421,7 @@ impl Keeper {
             }
             (view.state, view.pending, view.address) = (state, pending, address);
             view.timeouts = self.charge.timeouts;
+            view.init = init;
             news
         });
         if let Some(booted) = booted {

@@ -1,5 +1,6 @@
 //! The engine of this machine.
 
+use std::collections::HashMap;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
@@ -8,19 +9,23 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use noon_domain::{
-    AppId, BoxFuture, Engine, EngineError, Exit, Intent, Io, LayerId, Process, ProcessFilter,
-    ProcessSpec, Timeout,
+    AppId, BoxFuture, Engine, EngineError, Exit, Intent, Io, LayerId, Network, Place, Process,
+    ProcessFilter, ProcessSpec, ProcessType, Timeout,
 };
 
 use crate::convergence::Convergence;
 use crate::house::House;
 use crate::label::Role;
 use crate::post::{Order, Post, View};
+use crate::room_left::{self, Demand, Free, Surroundings, Usage};
 use crate::rooms::Rooms;
 use crate::{Error, Hooks, SHIM, Settings};
 
 /// How long the end of a process may take after SIGKILL, its sweeping included.
 const OBEDIENCE: Duration = Duration::from_secs(15);
+
+/// Of so many running processes of a type is looked what they use.
+const SAMPLE: usize = 8;
 
 /// The engine of this machine. Dropping it leaves its processes running, to be adopted again.
 pub struct Machine {
@@ -79,6 +84,36 @@ impl Machine {
         self.house.settings.layers_dir.join(layer.to_string())
     }
 
+    /// Checks that these places can be filled, with what their types use now.
+    ///
+    /// # Errors
+    /// [`EngineError::NoRoom`].
+    pub(crate) async fn check_room(
+        &self,
+        intent: &Intent,
+        starts: &[Place],
+    ) -> Result<(), EngineError> {
+        if starts.is_empty() {
+            return Ok(());
+        }
+        let neighbours = inits(&self.rooms.of(intent.app).posts());
+        let any = neighbours.first().cloned();
+        let any = any.or_else(|| inits(&self.rooms.posts()).pop());
+        let kinds: Vec<_> = starts.iter().map(|place| place.name.kind.clone()).collect();
+        let (house, outside) = (self.house.clone(), intent.reach.network == Network::Nat);
+        let looked = tokio::task::spawn_blocking(move || {
+            let demand = demand(&kinds, &neighbours, outside);
+            let free = Free::look(&Surroundings {
+                shims_dir: &house.settings.shims_dir,
+                neighbour: any.map(|(_, init)| init),
+                one_user: house.settings.mode != noon_sandbox::Mode::Root,
+                ports: outside.then(|| house.egress.free_ports()).flatten(),
+            });
+            room_left::fits(&demand, &free)
+        });
+        looked.await.unwrap_or(Ok(()))
+    }
+
     async fn restart_those(&self, app: AppId, which: &ProcessFilter) -> usize {
         let posts = self.rooms.of(app).posts();
         let by_name = matches!(which, ProcessFilter::Name(_));
@@ -95,6 +130,27 @@ impl Machine {
         }
         meant.len()
     }
+}
+
+/// What runs, by type, and its first process.
+fn inits(posts: &[Arc<Post>]) -> Vec<(ProcessType, u32)> {
+    let one = |post: &Arc<Post>| Some((post.identity.name.kind.clone(), post.view().init?));
+    posts.iter().filter_map(one).collect()
+}
+
+/// What processes of these types will use: as much as those that run, as far as they are known.
+fn demand(kinds: &[ProcessType], neighbours: &[(ProcessType, u32)], outside: bool) -> Demand {
+    let mut known = HashMap::new();
+    let mut demand = Demand::default();
+    for kind in kinds {
+        let usage = known.entry(kind).or_insert_with(|| {
+            let own = neighbours.iter().filter(|(of, _)| of == kind);
+            let sample: Vec<_> = own.take(SAMPLE).map(|(_, init)| Usage::of(*init)).collect();
+            Usage::mean(&sample)
+        });
+        demand.add(*usage, outside);
+    }
+    demand
 }
 
 impl Engine for Machine {

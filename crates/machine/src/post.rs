@@ -81,6 +81,8 @@ pub(crate) struct View {
     pub address: Option<Address>,
     /// How long it may take, as is set for its type.
     pub timeouts: Timeouts,
+    /// Its first process inside the walls, by its number outside.
+    pub init: Option<u32>,
     /// How the last run ended.
     pub exit: Option<Exit>,
     /// Whether it was told to end because its time was up.
@@ -114,6 +116,7 @@ impl View {
             boot: None,
             address: None,
             timeouts: Timeouts::default(),
+            init: None,
             exit: None,
             timed_out: false,
             why: None,

@@ -37,7 +37,7 @@ fn spoken(span: Duration) -> String {
     let units = [(86_400, "day"), (3600, "hour"), (60, "minute")];
     let whole = units
         .into_iter()
-        .find(|(unit, _)| seconds >= *unit && seconds % unit == 0);
+        .find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
     let (count, name) = whole.map_or((seconds, "second"), |(unit, name)| (seconds / unit, name));
     let s = if count == 1 { "" } else { "s" };
     format!("{count} {name}{s}")

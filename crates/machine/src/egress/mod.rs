@@ -28,6 +28,8 @@ use crate::{Error, Settings};
 /// Number 1 is the bridge's own.
 const FIRST_SLOT: u32 = 2;
 const LAST_SLOT: u32 = routes::BLOCK - 2;
+/// So many ports the kernel gives a bridge at most.
+const BRIDGE_PORTS: usize = 1023;
 
 /// The ways out of this machine's processes.
 pub(crate) struct Egress {
@@ -66,6 +68,13 @@ impl Egress {
         self.nat()?;
         let mut slots = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         slots.next()
+    }
+
+    /// How many more processes can have a way out; `None` where this machine has none to give.
+    pub fn free_ports(&self) -> Option<u64> {
+        self.nat()?;
+        let slots = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(BRIDGE_PORTS.saturating_sub(slots.taken.len()) as u64)
     }
 
     /// Sets aside the number of a process that was found running. Where the network in which all
