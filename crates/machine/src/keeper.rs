@@ -6,9 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use noon_domain::{
-    Exit, ProcessId, ProcessState, ProcessType, Timeouts, Timestamp, Timing, Took,
-};
+use noon_domain::{Exit, ProcessId, ProcessState, ProcessType, Timeouts, Timestamp, Timing, Took};
 use noon_sandbox::{Ended, Stdio};
 use tokio::time::Instant;
 
