@@ -42,7 +42,7 @@ pub fn end(dir: &Path) -> Result<(), Error> {
 const ACT: &str = "be ended";
 
 /// The process that listens in a directory; never another that got its number.
-fn shim_of(dir: &Path) -> Result<OwnedFd, Error> {
+pub(crate) fn shim_of(dir: &Path) -> Result<OwnedFd, Error> {
     let talk = |source| Error::Talk { act: ACT, source };
     let connection = client::open(dir)?;
     if let Ok(shim) = socket::peer_process(connection.as_fd()) {

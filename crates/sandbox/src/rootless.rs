@@ -2,12 +2,13 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use crate::sys::file::{self, here};
 use crate::sys::{mount, process};
-use crate::{Error, cgroup};
+use crate::{Error, cgroup, end};
 
 /// As whom the platform runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,11 +65,52 @@ pub fn enter_rootless() -> Result<Mode, Error> {
         enter()?;
         cgroup::settle();
     }
-    Ok(match ids_beside_root() {
+    Ok(mode())
+}
+
+/// As [`enter_rootless`], in the user namespace of an earlier platform's processes if any of those
+/// live whose shims' directories stand in `shims`. In one of its own it could signal and stop them,
+/// and would have no power over their networks.
+///
+/// # Errors
+/// Those of [`enter_rootless`].
+pub fn resume_rootless(shims: &Path) -> Result<Mode, Error> {
+    if process::user() != 0 && rejoin(shims) {
+        let parting = |source| Error::Rootless {
+            step: "parting the mounts",
+            source,
+        };
+        own_mounts().map_err(parting)?;
+        cgroup::settle();
+        return Ok(mode());
+    }
+    enter_rootless()
+}
+
+fn mode() -> Mode {
+    match ids_beside_root() {
         Some(count) if count == u32::MAX - 1 => Mode::Root,
         Some(0) | None => Mode::RootlessSingle,
         Some(count) => Mode::RootlessRange { count },
-    })
+    }
+}
+
+/// Whether the user namespace of a living shim could be entered; where not, nothing has changed.
+fn rejoin(shims: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(shims) else {
+        return false;
+    };
+    let mut living = entries
+        .flatten()
+        .filter_map(|entry| end::shim_of(&entry.path()).ok());
+    // Only a user's own namespaces let that user in.
+    living.any(|shim| process::enter(shim.as_fd(), libc::CLONE_NEWUSER).is_ok())
+}
+
+/// The mounts of the earlier platform went with it, but for those that its processes hold.
+fn own_mounts() -> io::Result<()> {
+    process::unshare(libc::CLONE_NEWNS)?;
+    mount::classic(c"", c"/", libc::MS_REC | libc::MS_SLAVE)
 }
 
 fn enter() -> Result<(), Error> {

@@ -14,13 +14,15 @@ use std::process::{Command, ExitCode};
 
 use noon_sandbox::{
     AppDir, Bind, Ended, ExecSpec, Limits, Mode, Net, Shim, ShimProgram, Spec, Stdio, System,
-    Upper, enter_rootless, launch, socket_in,
+    Upper, enter_rootless, launch, resume_rootless, socket_in,
 };
 
 const LONELY_UID: u32 = 54_321;
 
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
+        Some("--leave") => leave(std::env::args().nth(2).unwrap().as_ref()),
+        Some("--resume") => resume(std::env::args().nth(2).unwrap().as_ref()),
         Some("--as-user") => as_user(std::env::args().nth(2).unwrap().as_ref()),
         Some("--list") => {}
         _ if !is_root() => eprintln!("skipped: needs root, to become an ordinary user"),
@@ -84,18 +86,55 @@ fn run_as(uid: u32, gid: u32) {
     copy(env!("CARGO_BIN_EXE_noon-shim").as_ref(), "shim");
     std::fs::set_permissions(ground.path(), PermissionsExt::from_mode(0o755)).unwrap();
     chown(ground.path(), Some(uid), Some(gid)).unwrap();
-    let status = Command::new("setpriv")
-        .args([
-            format!("--reuid={uid}"),
-            format!("--regid={gid}"),
-            "--clear-groups".into(),
-        ])
-        .arg(program)
-        .arg("--as-user")
-        .arg(ground.path())
-        .status()
-        .unwrap();
-    assert!(status.success(), "the suite failed for user {uid}");
+    for act in ["--as-user", "--leave", "--resume"] {
+        let status = Command::new("setpriv")
+            .args([
+                format!("--reuid={uid}"),
+                format!("--regid={gid}"),
+                "--clear-groups".into(),
+            ])
+            .arg(&program)
+            .arg(act)
+            .arg(ground.path())
+            .status()
+            .unwrap();
+        assert!(status.success(), "the suite failed for user {uid}");
+    }
+}
+
+/// One platform starts a process and goes.
+fn leave(dir: &Path) {
+    let shims = dir.join("shims");
+    std::fs::create_dir(&shims).unwrap();
+    assert_ne!(resume_rootless(&shims).unwrap(), Mode::Root);
+    let dir = tempfile::tempdir_in(&shims).unwrap().keep();
+    let bytes = std::fs::read(shims.join("../shim")).unwrap();
+    let shim = ShimProgram::from_bytes(bytes.leak()).unwrap();
+    launch(&shim, &dir, &shell("sleep 1000"), Stdio::Piped).unwrap();
+}
+
+/// The next has the same power over it.
+fn resume(dir: &Path) {
+    use std::os::fd::AsFd;
+    let shims = dir.join("shims");
+    let found = || std::fs::read_dir(&shims).unwrap().flatten();
+    let left = found().next().unwrap().path();
+    // What nobody listens in any more is no obstacle.
+    std::fs::create_dir(shims.join("empty")).unwrap();
+    let mode = resume_rootless(&shims).unwrap_or_else(|error| panic!("{}", story(&error)));
+    assert_ne!(mode, Mode::Root);
+    let mut shim = Shim::connect(&left).unwrap();
+    let network = shim.netns().unwrap();
+    socket_in(network.as_fd(), false).unwrap();
+    shim.kill().unwrap();
+    let bytes = std::fs::read(dir.join("shim")).unwrap();
+    let program = ShimProgram::from_bytes(bytes.leak()).unwrap();
+    let bench = Bench {
+        dir: dir.to_owned(),
+        shim: program,
+    };
+    assert_eq!(bench.run(&shell("echo more")).0, "more\n");
+    println!("resumed: {mode:?}");
 }
 
 /// What the ordinary user checks, in a directory of its own.

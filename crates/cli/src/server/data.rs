@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::ServerError;
 
+/// The directory of shims, one for each process that runs.
+pub const SHIMS: &str = "shims";
+
 /// The data directory.
 #[derive(Clone, Debug)]
 pub struct Data(PathBuf);
@@ -27,7 +30,7 @@ impl Data {
         ] {
             make(&data.0.join(private), 0o700)?;
         }
-        for walked in ["shims", "layers"] {
+        for walked in [SHIMS, "layers"] {
             make(&data.0.join(walked), 0o711)?;
         }
         Ok(data)

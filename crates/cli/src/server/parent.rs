@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::data::Data;
+use super::data::{Data, SHIMS};
 use super::role::Role;
 use super::settings::{Settings, VARIABLES};
 use super::{ServerError, banner, handover, keys, signals};
@@ -48,11 +48,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs the server until it is told to stop.
 pub fn serve(args: &ServerArgs) -> Result<(), ServerError> {
-    noon_sandbox::enter_rootless().map_err(|error| {
+    let settings = Settings::from_env()?;
+    noon_sandbox::resume_rootless(&settings.data_dir.join(SHIMS)).map_err(|error| {
         ServerError::failed("this user cannot have namespaces of their own", error)
     })?;
     signals::log_to_stdout();
-    let settings = Settings::from_env()?;
     let data = Data::prepare(settings.data_dir.clone())?;
     let _held = data.hold()?;
     keys::master_key(&data.at("master.key"))?;
