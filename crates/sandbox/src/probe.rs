@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::cgroup::Homes;
 use crate::rootless;
 use crate::sys::file::{self, here};
-use crate::sys::{mount, process};
+use crate::sys::{landlock, mount, process};
 
 /// One thing that this machine has or lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,20 +168,17 @@ fn seccomp() -> Probe {
 }
 
 fn landlock() -> Probe {
-    const GET_VERSION: u32 = 1;
-    let none = std::ptr::null::<u8>();
-    // SAFETY: asking for the version takes a null pointer and a size of 0.
-    let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, GET_VERSION) };
+    let version = landlock::version();
     Probe {
         name: "landlock",
-        present: version > 0,
-        found: if version > 0 {
-            format!("ABI {version}")
-        } else {
-            String::new()
+        present: version >= 2,
+        found: match version {
+            0 => String::new(),
+            version => format!("ABI {version}"),
         },
-        cost: "nothing today; the walls do not lean on it",
-        mend: Some("boot with lsm=landlock,..."),
+        cost: "without it the walls are one layer, not two; before ABI 6 the second does not shut \
+               the abstract sockets of a shared network",
+        mend: Some("take kernel 6.1 or newer, 6.12 for ABI 6, and boot with lsm=landlock,..."),
     }
 }
 

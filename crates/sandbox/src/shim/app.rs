@@ -5,10 +5,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::raw::c_char;
 
+use super::bounds;
 use super::failure::{At, Failure, Outcome};
 use crate::envelope::{Envelope, Wiring};
 use crate::seccomp::Filter;
-use crate::sys::{self, network, process, socket};
+use crate::sys::{self, file, network, process, socket};
 use crate::{Limits, Net};
 
 /// Where programs are looked for when the environment has no PATH.
@@ -56,6 +57,7 @@ impl App<'_> {
         if told == 0 {
             process::leave(127);
         }
+        bounds::enforce(spec, &self.stdio).at("setting bounds by Landlock")?;
         self.begin(&program)
     }
 
@@ -97,9 +99,18 @@ impl App<'_> {
         Ok(())
     }
 
+    /// A pipe can be opened again as `/dev/stdout` only by its owner.
+    fn give(&self, fd: BorrowedFd<'_>) {
+        let is_pipe = |found: libc::stat| found.st_mode & libc::S_IFMT == libc::S_IFIFO;
+        if !self.envelope.nested && file::stat(fd).is_ok_and(is_pipe) {
+            let _ = file::chown_at(fd, "", self.envelope.spec.uid);
+        }
+    }
+
     fn wire(&self) -> io::Result<()> {
         process::new_session()?;
         for (number, fd) in (0..).zip(self.stdio) {
+            self.give(fd);
             process::duplicate_onto(fd, number)?;
         }
         if self.envelope.wiring == Wiring::Terminal {

@@ -6,6 +6,7 @@
 //! dies, and with init everything inside.
 
 mod app;
+mod bounds;
 mod entrance;
 mod failure;
 mod gauge;

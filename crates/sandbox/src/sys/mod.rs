@@ -1,6 +1,7 @@
 //! Thin, safe faces of the system calls that walls are made of. No policy lives here.
 
 pub(crate) mod file;
+pub(crate) mod landlock;
 pub(crate) mod mount;
 pub(crate) mod network;
 pub(crate) mod process;

@@ -1,5 +1,6 @@
 //! The walls around one process, tried from inside and from outside.
 
+mod bounds;
 mod common;
 mod exec;
 mod life;
