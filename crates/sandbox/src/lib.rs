@@ -60,6 +60,6 @@ pub use notice::Notice;
 pub use probe::{Probe, probe};
 pub use program::ShimProgram;
 pub use pty::{Pty, PtySize, open_pty, resize_pty};
-pub use rootless::{Mode, enter_rootless, resume_rootless};
+pub use rootless::{Mode, enter_rootless, is_rootless, resume_rootless};
 pub use spec::{AppDir, Bind, Cpu, ExecSpec, Limits, Net, Spec, Stdio, System, Upper};
 pub use stack::stack_name;

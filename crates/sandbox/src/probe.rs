@@ -123,7 +123,7 @@ fn overlay_mounts() -> bool {
 }
 
 fn cgroups() -> Probe {
-    let homes = Homes::find(rootless::is_nested()).unwrap_or_default();
+    let homes = Homes::find(rootless::is_nested()).unwrap_or_default().ours();
     let kind = match (
         &homes.v2,
         homes.memory_v1.is_some() || homes.pids_v1.is_some(),

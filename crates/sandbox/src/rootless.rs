@@ -30,6 +30,11 @@ pub(crate) fn is_real_root() -> bool {
     process::user() == 0 && ids_beside_root() == Some(u32::MAX - 1)
 }
 
+/// Whether this process is not the machine's own root, whoever it is within its user namespace.
+pub fn is_rootless() -> bool {
+    !is_real_root()
+}
+
 /// Whether this process is not the real root. Asked once, after [`enter_rootless`]: that is final.
 pub(crate) fn is_nested() -> bool {
     static NESTED: OnceLock<bool> = OnceLock::new();

@@ -19,6 +19,7 @@ pub struct HouseBuilder {
     bin: PathBuf,
     env: BTreeMap<String, String>,
     user: Option<TestUser>,
+    hidden: Vec<String>,
 }
 
 /// A running server and its user.
@@ -27,6 +28,7 @@ pub struct House {
     bin: PathBuf,
     env: BTreeMap<String, String>,
     user: Option<TestUser>,
+    hidden: Vec<String>,
     home: tempfile::TempDir,
     server: Option<Child>,
     has_disk: bool,
@@ -51,6 +53,13 @@ impl HouseBuilder {
         self
     }
 
+    /// Hides a directory or a file of this machine from the server. Only root can.
+    #[must_use]
+    pub fn hide(mut self, path: &str) -> Self {
+        self.hidden.push(path.to_owned());
+        self
+    }
+
     /// Starts the server, and logs its user in.
     pub fn start(self) -> House {
         let mut house = self.prepare();
@@ -60,7 +69,12 @@ impl HouseBuilder {
 
     /// A house whose server is not started yet.
     pub fn prepare(self) -> House {
-        let Self { bin, env, user } = self;
+        let Self {
+            bin,
+            env,
+            user,
+            hidden,
+        } = self;
         let home = tempfile::Builder::new()
             .prefix("noon-house-")
             .tempdir()
@@ -70,6 +84,7 @@ impl HouseBuilder {
             bin,
             env,
             user,
+            hidden,
             home,
             server: None,
             has_disk: false,
@@ -94,6 +109,7 @@ impl House {
             bin: bin.into(),
             env: BTreeMap::new(),
             user: None,
+            hidden: Vec::new(),
         }
     }
 
@@ -141,7 +157,7 @@ impl House {
             .open(self.log_path())
             .expect("a log");
         let arguments: Vec<&str> = [&["server"], arguments].concat();
-        let mut command = self.with_tun(self.command(&self.bin.clone(), &arguments));
+        let mut command = self.surrounded(self.command(&self.bin.clone(), &arguments));
         command
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
@@ -166,16 +182,30 @@ impl House {
         self.user.is_some() || !rustix::process::geteuid().is_root()
     }
 
-    /// Gives an ordinary user's server the tunnel device that other machines give to everyone, in
-    /// a mount namespace of its own: here it may be root's alone.
-    fn with_tun(&self, command: Command) -> Command {
-        if self.user.is_none() {
+    /// Runs noon in the surroundings of the server.
+    pub fn noon_as_server(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.surrounded(self.command(&self.bin.clone(), arguments));
+        let shown = format!("noon {}", arguments.join(" "));
+        let output = command.stdin(Stdio::null()).output();
+        Ran::from_output(shown, output.expect("a program"))
+    }
+
+    /// Gives an ordinary user's server the tunnel device that other machines give to everyone, and
+    /// hides what is to be hidden, in a mount namespace of its own: here the device may be root's
+    /// alone.
+    fn surrounded(&self, command: Command) -> Command {
+        let tun = "mount -t tmpfs tun /dev/net && mknod -m 666 /dev/net/tun c 10 200";
+        let tun = self.user.as_ref().map(|_| tun.to_owned());
+        let hidden = self.hidden.iter().map(|path| {
+            format!("if [ -d {path} ]; then mount -t tmpfs none {path}; else mount --bind /dev/null {path}; fi")
+        });
+        let steps: Vec<String> = tun.into_iter().chain(hidden).collect();
+        if steps.is_empty() {
             return command;
         }
-        let script =
-            "mount -t tmpfs tun /dev/net && mknod -m 666 /dev/net/tun c 10 200; exec \"$@\"";
+        let script = format!("{}; exec \"$@\"", steps.join("; "));
         let mut wrapped = Command::new("unshare");
-        wrapped.args(["--mount", "--", "sh", "-c", script, "sh"]);
+        wrapped.args(["--mount", "--", "sh", "-c", &script, "sh"]);
         wrapped.arg(command.get_program()).args(command.get_args());
         wrapped.env_clear();
         wrapped.envs(

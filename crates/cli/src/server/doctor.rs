@@ -24,9 +24,30 @@ const NEEDED: &[&str] = &[
     "git",
 ];
 
+/// What only root's server makes use of, and only another user's.
+const OF_ROOT: &[&str] = &["nft", "ip"];
+const OF_OTHERS: &[&str] = &[
+    "newuidmap and a range in /etc/subuid",
+    "pasta",
+    "/dev/net/tun",
+];
+
+/// What the walls of apps are made of on this machine, for a server of this user.
+pub fn walls() -> Vec<Finding> {
+    let unused = match noon_sandbox::is_rootless() {
+        true => OF_ROOT,
+        false => OF_OTHERS,
+    };
+    let probes = noon_sandbox::probe().into_iter();
+    probes
+        .filter(|probe| !unused.contains(&probe.name))
+        .map(wall)
+        .collect()
+}
+
 /// Looks at this machine, as this user.
 pub fn findings() -> Vec<Finding> {
-    let mut findings: Vec<_> = noon_sandbox::probe().into_iter().map(walls).collect();
+    let mut findings = walls();
     findings.push(git());
     findings.push(runtime("python3", "Python apps", "apt-get install python3"));
     findings.push(runtime(
@@ -38,7 +59,7 @@ pub fn findings() -> Vec<Finding> {
     findings
 }
 
-fn walls(probe: noon_sandbox::Probe) -> Finding {
+fn wall(probe: noon_sandbox::Probe) -> Finding {
     let noon_sandbox::Probe {
         name,
         present,
@@ -49,7 +70,7 @@ fn walls(probe: noon_sandbox::Probe) -> Finding {
     let what = match (present, found.is_empty()) {
         (true, false) => found,
         (true, true) => "there".to_owned(),
-        (false, _) => format!("without it {cost}"),
+        (false, _) => cost.to_owned(),
     };
     Finding {
         name: name.to_owned(),

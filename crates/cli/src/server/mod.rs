@@ -11,6 +11,7 @@ mod logs;
 mod parent;
 mod role;
 mod router;
+mod safety;
 mod settings;
 mod signals;
 

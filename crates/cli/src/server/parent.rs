@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::data::{Data, SHIMS};
 use super::role::Role;
 use super::settings::{Settings, VARIABLES};
-use super::{ServerError, banner, handover, keys, signals};
+use super::{ServerError, banner, handover, keys, safety, signals};
 
 /// Runs the platform: API, git, builds, router, logs and all apps, in the foreground.
 ///
@@ -53,6 +53,7 @@ pub fn serve(args: &ServerArgs) -> Result<(), ServerError> {
         ServerError::failed("this user cannot have namespaces of their own", error)
     })?;
     signals::log_to_stdout();
+    look_at_machine(&settings)?;
     let data = Data::prepare(settings.data_dir.clone())?;
     let _held = data.hold()?;
     keys::master_key(&data.at("master.key"))?;
@@ -81,6 +82,16 @@ pub fn serve(args: &ServerArgs) -> Result<(), ServerError> {
         };
         parent.run(&meeting).await
     })
+}
+
+/// Says once what this machine lacks, and refuses where that would be unsafe.
+fn look_at_machine(settings: &Settings) -> Result<(), ServerError> {
+    let addresses = [settings.http_addr, settings.api_addr];
+    let missing = safety::judge(&super::doctor::walls(), &addresses, settings.allowed)?;
+    for wall in missing {
+        tracing::warn!("this machine lacks {wall}");
+    }
+    Ok(())
 }
 
 fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, ServerError> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use noon_domain::{Network, NetworkPolicy};
 
 use super::ServerError;
+use super::safety::{self, Allowed};
 
 /// Name, default in words, and meaning of every variable, for the help and the README.
 pub const VARIABLES: &[(&str, &str, &str)] = &[
@@ -68,6 +69,11 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "allowed lets an app share this machine's network, and so reach noon's own ports",
     ),
     (
+        "NOON_ALLOW_UNSAFE",
+        "nothing",
+        "limits lets others reach a server whose kernel does not limit apps' memory and processes",
+    ),
+    (
         "NOON_BOOT_TIMEOUT",
         "60",
         "seconds within which a web process must answer on $PORT",
@@ -120,6 +126,7 @@ pub struct Settings {
     pub owner: String,
     pub owner_token: Option<String>,
     pub networks: NetworkPolicy,
+    pub allowed: Allowed,
     pub boot_timeout: Duration,
     pub stop_timeout: Duration,
     pub one_offs: usize,
@@ -139,6 +146,7 @@ impl Settings {
             owner: text("NOON_OWNER").unwrap_or_else(|| "owner@localhost".to_owned()),
             owner_token: text("NOON_OWNER_TOKEN"),
             networks: networks()?,
+            allowed: Allowed::parse(&text(safety::VARIABLE).unwrap_or_default())?,
             boot_timeout: seconds("NOON_BOOT_TIMEOUT", "60")?,
             stop_timeout: seconds("NOON_STOP_TIMEOUT", "30")?,
             one_offs: parsed("NOON_ONE_OFFS", "20")?,

@@ -3,6 +3,7 @@
 mod apps;
 mod config;
 mod deploys;
+mod doctor;
 mod laws;
 mod load;
 mod logs;

@@ -56,6 +56,20 @@ impl Homes {
         })
     }
 
+    /// Only those in which this user may make groups.
+    pub(crate) fn ours(mut self) -> Self {
+        let homes = [
+            &mut self.v2,
+            &mut self.memory_v1,
+            &mut self.pids_v1,
+            &mut self.cpu_v1,
+        ];
+        for home in homes {
+            *home = home.take().filter(|path| file::may_write(path));
+        }
+        self
+    }
+
     /// The controllers that our groups can have.
     pub(crate) fn controllers(&self) -> Vec<String> {
         let v2 = self.v2.as_ref().map(|home| home.join("cgroup.controllers"));

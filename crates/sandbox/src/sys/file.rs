@@ -139,6 +139,15 @@ pub(crate) fn fs_magic(path: &Path) -> io::Result<i64> {
         .map(|_| found.f_type as i64)
 }
 
+/// Whether this user may change what is at a path.
+pub(crate) fn may_write(path: &Path) -> bool {
+    let Ok(path) = cstring(path.as_os_str().as_bytes()) else {
+        return false;
+    };
+    // SAFETY: the path is a live C string.
+    unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), libc::W_OK, libc::AT_EACCESS) == 0 }
+}
+
 /// Writes all of `bytes`.
 pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
