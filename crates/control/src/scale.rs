@@ -85,11 +85,10 @@ impl Control {
         which: &ProcessFilter,
     ) -> Result<(), Error> {
         let app = permit.app();
-        self.meant(app.id, which).await?;
+        let meant = self.meant(app.id, which).await?;
         self.tell(app, permit.by(), &format!("Restart {}", shown(which)));
-        self.store
-            .set_not_before(app.id, which, Timestamp::now())
-            .await?;
+        let at = later_than(&meant, Timestamp::now());
+        self.store.set_not_before(app.id, which, at).await?;
         let _ = self.looks.send(app.id);
         Ok(())
     }
@@ -103,6 +102,7 @@ impl Control {
         self.meant(app.id, which).await?;
         self.tell(app, permit.by(), &format!("Stop {}", shown(which)));
         self.engine.restart(app.id, which).await?;
+        let _ = self.looks.send(app.id);
         Ok(())
     }
 
@@ -116,11 +116,11 @@ impl Control {
         Ok(())
     }
 
-    async fn meant(&self, app: AppId, which: &ProcessFilter) -> Result<(), Error> {
-        let processes = self.engine.observe(app).await?;
-        let found = processes.iter().any(|process| which.matches(&process.name));
-        if found || *which == ProcessFilter::All {
-            return Ok(());
+    async fn meant(&self, app: AppId, which: &ProcessFilter) -> Result<Vec<Process>, Error> {
+        let mut meant = self.engine.observe(app).await?;
+        meant.retain(|process| which.matches(&process.name));
+        if !meant.is_empty() || *which == ProcessFilter::All {
+            return Ok(meant);
         }
         Err(Error::not_found("process", shown(which)))
     }
@@ -164,10 +164,55 @@ fn told(changes: &[FormationChange], after: &Formation) -> String {
     format!("Scaled to {}", all.join(" "))
 }
 
+/// A moment that is now, and later than the start of each of these, also where the clock was set
+/// back since: otherwise they would count as started after it.
+fn later_than(processes: &[Process], now: Timestamp) -> Timestamp {
+    let newest = processes.iter().map(|process| process.started_at).max();
+    let after = newest.map(|at| Timestamp::from_micros(at.as_micros().saturating_add(1)));
+    after.map_or(now, |after| after.max(now))
+}
+
 fn shown(which: &ProcessFilter) -> String {
     match which {
         ProcessFilter::All => "all processes".to_owned(),
         ProcessFilter::Type(kind) => kind.to_string(),
         ProcessFilter::Name(name) => name.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use noon_domain::{ProcessId, ProcessState, Version};
+
+    use super::*;
+
+    fn started_at(micros: i64) -> Process {
+        let at = Timestamp::from_micros(micros);
+        Process {
+            id: ProcessId::new(),
+            app: AppId::new(),
+            name: "web.1".parse().unwrap(),
+            release: Some(Version::FIRST),
+            command: String::new(),
+            size: None,
+            state: ProcessState::Up,
+            started_at: at,
+            updated_at: at,
+            boot: None,
+            endpoint: None,
+        }
+    }
+
+    #[test]
+    fn a_restart_is_later_than_what_it_replaces_whatever_the_clock_says() {
+        let now = Timestamp::from_micros(100);
+        let at = |starts: &[i64]| {
+            let processes: Vec<_> = starts.iter().map(|micros| started_at(*micros)).collect();
+            later_than(&processes, now).as_micros()
+        };
+        assert_eq!(at(&[]), 100);
+        assert_eq!(at(&[50, 99]), 100);
+        assert_eq!(at(&[100]), 101);
+        assert_eq!(at(&[50, 3_600_000]), 3_600_001, "the clock was set back");
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use noon_domain::{Exit, ProcessName, ProcessType, Timestamp};
 use noon_sandbox::Shim;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::house::House;
@@ -22,6 +23,8 @@ use crate::{Error, remarks};
 const LATE: Duration = Duration::from_millis(500);
 /// The pause between two questions to such a shim.
 const PAUSE: Duration = Duration::from_millis(20);
+/// So many directories are asked at once: their shims share the cores with us.
+const AT_ONCE: usize = 32;
 /// How long a port may take to answer before its process counts as still starting.
 const ANSWER: Duration = Duration::from_millis(500);
 
@@ -38,8 +41,9 @@ pub struct Adopted {
 }
 
 enum Found {
-    Running(Box<Live>),
-    Ended(Option<Box<Label>>),
+    Running(Box<Live>, Phase),
+    /// And how it ended, unless that was told before.
+    Ended(Option<Box<Label>>, Option<Exit>),
 }
 
 impl Machine {
@@ -51,19 +55,27 @@ impl Machine {
     /// [`Error::Closing`] when the runtime is shutting down.
     pub async fn adopt(&self) -> Result<Adopted, Error> {
         let mut asked = JoinSet::new();
+        let turns = Arc::new(Semaphore::new(AT_ONCE));
         for name in shim_names(&self.house.settings.shims_dir) {
             let dir = self.house.settings.shims_dir.join(name);
-            asked.spawn(find(dir, self.house.clone()));
+            asked.spawn(find(dir, self.house.clone(), turns.clone()));
         }
-        let mut adopted = Adopted::default();
+        let (mut adopted, mut up) = (Adopted::default(), Vec::new());
         while let Some(found) = asked.join_next().await {
             match found.map_err(|_| Error::Closing)? {
-                (Found::Ended(label), exit) => {
+                Found::Ended(label, exit) => {
                     self.tell_of_end(label, exit);
                     adopted.swept += 1;
                 }
-                (Found::Running(live), _) => self.take_in(*live, &mut adopted).await,
+                Found::Running(live, phase) => {
+                    let post = self.take_in(*live, phase, &mut adopted);
+                    up.extend(matches!(phase, Phase::Up { .. }).then_some(post));
+                }
             }
+        }
+        for post in up {
+            post.wait_until(|view| !view.pending || view.is_leaving())
+                .await;
         }
         Ok(adopted)
     }
@@ -75,14 +87,11 @@ impl Machine {
         }
     }
 
-    async fn take_in(&self, live: Live, adopted: &mut Adopted) {
+    /// Has a process kept that was found running in this phase.
+    fn take_in(&self, live: Live, phase: Phase, adopted: &mut Adopted) -> Arc<Post> {
         let label = live.label.clone();
-        if let Some(slot) = label.egress {
-            self.house.egress.keep(slot, live.netns().as_deref());
-        }
         let kind = kind(&label);
         let lost = kind == Kind::Web && !live.target().is_some_and(|target| target.is_in_reach());
-        let phase = phase(&live, kind).await;
         let mut view = View::new(label.process, label.started_at);
         view.address = Some(live.address()).filter(|_| kind == Kind::Web);
         let (post, desk) = Post::new(identity(&label), view);
@@ -107,9 +116,7 @@ impl Machine {
             }
             None => adopted.taken += 1,
         }
-        let shown = matches!(phase, Phase::Up { .. });
-        post.wait_until(|view| !shown || !view.pending || view.is_leaving())
-            .await;
+        post
     }
 }
 
@@ -166,18 +173,32 @@ fn identity(label: &Label) -> Identity {
 }
 
 /// Asks a directory what became of its process, and sweeps it when that has ended.
-async fn find(dir: PathBuf, house: Arc<House>) -> (Found, Option<Exit>) {
+async fn find(dir: PathBuf, house: Arc<House>, turns: Arc<Semaphore>) -> Found {
+    // Cannot fail: nobody closes it.
+    let _turn = turns.acquire().await;
     let runtime = tokio::runtime::Handle::current();
     let asked = tokio::task::spawn_blocking(move || {
         let _inside = runtime.enter();
         find_blocking(&dir, &house)
     });
-    asked.await.unwrap_or((Found::Ended(None), None))
+    match asked.await.unwrap_or(Found::Ended(None, None)) {
+        Found::Running(live, _) => {
+            let phase = phase(&live, kind(&live.label)).await;
+            Found::Running(live, phase)
+        }
+        ended @ Found::Ended(..) => ended,
+    }
 }
 
-fn find_blocking(dir: &Path, house: &Arc<House>) -> (Found, Option<Exit>) {
+fn find_blocking(dir: &Path, house: &Arc<House>) -> Found {
     match connect(dir).and_then(|shim| hold(shim, dir)) {
-        Ok((live, None)) => (Found::Running(Box::new(live)), None),
+        Ok((live, None)) => {
+            if let Some(slot) = live.label.egress {
+                house.egress.keep(slot, live.netns().as_deref());
+            }
+            let since = Duration::ZERO;
+            Found::Running(Box::new(live), Phase::Starting { since })
+        }
         Ok((mut live, Some(exit))) => {
             let label = live.label.clone();
             if exit.is_none() {
@@ -185,14 +206,14 @@ fn find_blocking(dir: &Path, house: &Arc<House>) -> (Found, Option<Exit>) {
                 live.label.egress = None;
             }
             live.dismiss(house);
-            (Found::Ended(Some(Box::new(label))), exit)
+            Found::Ended(Some(Box::new(label)), exit)
         }
         Err(why) => {
             tracing::debug!(shim = %dir.display(), why, "a directory without a shim is swept");
             // One that is there and does not answer would stay for ever, and its process with it.
             let _ = noon_sandbox::end(dir);
             live::sweep(dir, None, house);
-            (Found::Ended(None), None)
+            Found::Ended(None, None)
         }
     }
 }
@@ -213,10 +234,11 @@ fn connect(dir: &Path) -> Result<Shim, String> {
     }
 }
 
-/// Whether the directory was made only a moment ago.
+/// Whether the directory was made only a moment ago, or later than now: then the clock was set
+/// back, and nothing says how old it is.
 fn is_fresh(dir: &Path) -> bool {
-    let age = || dir.metadata().ok()?.modified().ok()?.elapsed().ok();
-    age().is_some_and(|age| age < LATE * 4)
+    let made = dir.metadata().and_then(|found| found.modified());
+    made.is_ok_and(|made| made.elapsed().unwrap_or_default() < LATE * 4)
 }
 
 /// Takes hold of a shim. How its process ended, if it has, and whether nobody has told of that yet.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use noon_domain::{Engine, Io, Process};
+use noon_domain::{Engine, Io, Process, Timestamp};
 use noon_machine::OutputScan;
 use noon_sandbox::Shim;
 use tokio::runtime::Runtime;
@@ -109,6 +109,85 @@ async fn directories_without_a_shim_are_swept() {
     std::fs::create_dir_all(site.settings.shims_dir.join("1234/x")).unwrap();
     let adopted = site.machine().adopt().await.unwrap();
     assert_eq!(adopted.swept, 1);
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_an_older_boot_is_adopted_and_all_of_it_is_swept() {
+    let Some(mut site) = Site::open() else { return };
+    let app = site.app();
+    let intent = app.intent(1, &[("web.1", SERVE), ("worker.1", "sleep 1000")]);
+    site.machine().converge(&intent).await.unwrap();
+    let before = site.processes(&app).await;
+    // What a power cut leaves: the directories as they were, and nobody behind them.
+    drop(site.machine.take());
+    let dirs: Vec<_> = before
+        .iter()
+        .map(|p| site.settings.shims_dir.join(p.id.to_string()))
+        .collect();
+    for dir in &dirs {
+        let init = Shim::connect(dir).unwrap().status().unwrap().init_pid;
+        let stat = std::fs::read_to_string(format!("/proc/{init}/stat")).unwrap();
+        let shim = stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap();
+        kill(shim.parse().unwrap());
+        assert!(dir.join("sock").exists(), "its socket stays");
+    }
+    let ended = site
+        .settings
+        .shims_dir
+        .join(noon_domain::ProcessId::new().to_string());
+    std::fs::create_dir(&ended).unwrap();
+    std::fs::write(ended.join("exit"), "code 0\n").unwrap();
+    let torn = site
+        .settings
+        .shims_dir
+        .join(noon_domain::ProcessId::new().to_string());
+    std::fs::create_dir(&torn).unwrap();
+    std::fs::write(torn.join("exit"), "").unwrap();
+    site.start();
+    let adopted = site.machine().adopt().await.unwrap();
+    assert_eq!((adopted.taken, adopted.stopped, adopted.swept), (0, 0, 4));
+    for dir in dirs.iter().chain([&ended, &torn]) {
+        assert!(!dir.exists(), "{}", dir.display());
+    }
+    // Every place is filled anew, once.
+    site.machine().converge(&intent).await.unwrap();
+    let after = site.until(&app, |all| all.len() == 2 && all_up(all)).await;
+    assert!(
+        after
+            .iter()
+            .all(|new| before.iter().all(|old| old.id != new.id))
+    );
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_set_back_neither_restarts_what_runs_nor_forbids_it() {
+    let Some(mut site) = Site::open() else { return };
+    let app = site.app();
+    let mut intent = app.intent(1, &[("web.1", SERVE)]);
+    // Started when the clock stood an hour ahead.
+    let ahead = Timestamp::from_micros(Timestamp::now().as_micros() + 3_600_000_000);
+    intent.places[0].not_before = ahead;
+    site.machine().converge(&intent).await.unwrap();
+    let first = site.processes(&app).await[0].id;
+    drop(site.machine.take());
+    site.start();
+    assert_eq!(site.machine().adopt().await.unwrap().taken, 1);
+    site.machine().converge(&intent).await.unwrap();
+    assert_eq!(site.processes(&app).await[0].id, first, "it runs on");
+    // The back-off after a crash does not look at that clock either.
+    let pid = rustix::process::Pid::from_raw(site.pids()[0].cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let second = site
+        .until(&app, |all| {
+            all.len() == 1 && all_up(all) && all[0].id != first
+        })
+        .await;
+    intent.places[0].not_before = Timestamp::from_micros(second[0].started_at.as_micros() + 1);
+    site.machine().converge(&intent).await.unwrap();
+    let third = site.until(&app, |all| all.len() == 1 && all_up(all)).await;
+    assert!(third[0].id != second[0].id, "a restart replaces it");
     site.close().await;
 }
 
