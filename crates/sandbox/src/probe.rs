@@ -123,7 +123,9 @@ fn overlay_mounts() -> bool {
 }
 
 fn cgroups() -> Probe {
-    let homes = Homes::find(rootless::is_nested()).unwrap_or_default().ours();
+    let homes = Homes::find(rootless::is_nested())
+        .unwrap_or_default()
+        .ours();
     let kind = match (
         &homes.v2,
         homes.memory_v1.is_some() || homes.pids_v1.is_some(),
@@ -145,6 +147,7 @@ fn cgroups() -> Probe {
 fn limits() -> Probe {
     let controllers = Homes::find(rootless::is_nested())
         .unwrap_or_default()
+        .ours()
         .controllers();
     let has = |name: &str| controllers.iter().any(|found| found == name);
     Probe {

@@ -100,8 +100,9 @@ mod tests {
         let (own, open) = ("127.0.0.1:80", "0.0.0.0:80");
         let allowed = Allowed { limits: true };
         let none = Allowed::default();
+        type Missing<'a> = &'a [(&'a str, bool)];
         // The walls that are missing, an address, what is allowed; lines, or none if refused.
-        let table: [(&[(&str, bool)], &str, Allowed, Option<usize>); 8] = [
+        let table: [(Missing<'_>, &str, Allowed, Option<usize>); 8] = [
             (&[], own, none, Some(0)),
             (&[], open, none, Some(0)),
             (&[("landlock", false)], open, none, Some(1)),

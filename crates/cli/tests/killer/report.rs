@@ -61,13 +61,16 @@ impl Story {
             text += &format!("{name:<22}{times:>7}{acknowledged:>18}\n");
         }
         let (answered, failed) = (self.outcome.answered.len(), self.outcome.failures.len());
-        let missing = self.lines.missing(&self.outcome.answered).len();
+        let missing = self.lines.missing(&self.outcome.answered);
+        let nobodys = missing.iter().filter(|it| self.is_nobodys(it)).count();
+        let missing = missing.len();
         text += &format!(
             "requests: {answered} answered, {failed} failed, {} of them for no reason\n",
             self.unexplained().len()
         );
         text += &format!(
-            "lines: {} read, {missing} missing, {} doubled, {} torn, {} bytes owned up to\n",
+            "lines: {} read, {missing} missing ({nobodys} of them from pipes of which both holders \
+             were killed), {} doubled, {} torn, {} bytes owned up to\n",
             self.lines.count,
             self.lines.doubled().len(),
             self.lines.torn.len(),
