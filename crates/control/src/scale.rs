@@ -199,6 +199,7 @@ mod tests {
             started_at: at,
             updated_at: at,
             boot: None,
+            expires_at: None,
             endpoint: None,
         }
     }
