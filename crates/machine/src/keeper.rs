@@ -6,7 +6,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use noon_domain::{Exit, ProcessId, ProcessState, ProcessType, Timeouts, Timestamp, Timing, Took};
+use noon_domain::{
+    Exit, ProcessId, ProcessState, ProcessType, Size, Timeouts, Timestamp, Timing, Took,
+};
 use noon_sandbox::{Ended, Stdio};
 use tokio::time::Instant;
 
@@ -14,7 +16,7 @@ use crate::house::House;
 use crate::judge::Judge;
 use crate::label::Role;
 use crate::launch::Launch;
-use crate::live::{self, Live};
+use crate::live::{self, Live, Word};
 use crate::post::{Desk, Identity, Order, Recipe};
 use crate::rooms::Rooms;
 use crate::supervise::{Effect, Event, Kind, Moment, Phase, Remark, State, step};
@@ -66,7 +68,7 @@ enum Happening {
     Told(Order),
     LeftAlone,
     Launched(Box<Result<Live, Error>>),
-    Ended(Ended),
+    Word(Word),
     Event(Event),
 }
 
@@ -114,7 +116,8 @@ impl Keeper {
                 Happening::LeftAlone => return,
                 Happening::Told(order) => self.obey(order).await,
                 Happening::Launched(done) => self.launched(*done).await,
-                Happening::Ended(ended) => self.ended(ended).await,
+                Happening::Word(Word::Ended(ended)) => self.ended(ended).await,
+                Happening::Word(Word::OverQuota(bytes)) => self.over_quota(bytes),
                 Happening::Event(event) => self.take(event).await,
             }
             self.show();
@@ -137,7 +140,7 @@ impl Keeper {
                 None => Happening::LeftAlone,
             },
             done = come(&mut self.launching) => Happening::Launched(Box::new(done)),
-            exit = ended(self.live.as_ref()) => Happening::Ended(exit),
+            word = word(self.live.as_ref()) => Happening::Word(word),
             () = come(&mut self.probing) => Happening::Event(Event::Ready),
             well = come(&mut self.watching) => Happening::Event(match well {
                 true => Event::Healthy,
@@ -218,12 +221,36 @@ impl Keeper {
         self.take(Event::LaunchFailed).await;
     }
 
+    fn over_quota(&self, bytes: u64) {
+        if let Some(quota) = self.charge.identity.size.map(Size::memory) {
+            self.say(remarks::memory(bytes, quota));
+            self.say(remarks::OVER_QUOTA.to_owned());
+        }
+    }
+
+    /// Says whose memory ran out, where that is how it ended.
+    fn tell_of_memory(&self, ended: Ended, exit: Exit) {
+        match (ended, self.charge.identity.size.map(Size::memory)) {
+            (Ended::OutOfMemory, quota) => {
+                // It met its limit, so that is what it used.
+                let used = quota.map(|quota| remarks::memory(quota * 2, quota));
+                used.into_iter().for_each(|used| self.say(used));
+                self.say(remarks::OUT_OF_MEMORY.to_owned());
+                self.say(remarks::KILLED.to_owned());
+                self.note_why("used more memory than it may".to_owned(), Some(exit));
+            }
+            (Ended::MachineOutOfMemory, _) => {
+                self.say(remarks::MACHINE_OUT_OF_MEMORY.to_owned());
+                let why = "was ended because this machine ran out of memory";
+                self.note_why(why.to_owned(), Some(exit));
+            }
+            _ => {}
+        }
+    }
+
     async fn ended(&mut self, ended: Ended) {
         let exit = live::exit(ended);
-        if ended == Ended::OutOfMemory {
-            self.say(remarks::OUT_OF_MEMORY.to_owned());
-            self.note_why("used more memory than it may".to_owned(), Some(exit));
-        }
+        self.tell_of_memory(ended, exit);
         self.say(remarks::exited(exit));
         if let Some(told_at) = self.told_at.take() {
             self.time(Took::Stop(told_at.elapsed()));
@@ -462,9 +489,9 @@ async fn come<T>(waiting: &mut Waiting<T>) -> T {
     }
 }
 
-async fn ended(live: Option<&Live>) -> Ended {
+async fn word(live: Option<&Live>) -> Word {
     match live {
-        Some(live) => live.ended().await,
+        Some(live) => live.word().await,
         None => pending().await,
     }
 }

@@ -1,14 +1,15 @@
 //! One running process: the machine's hold on its shim.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use noon_domain::{Address, Exit};
-use noon_sandbox::{Ended, Shim};
+use noon_sandbox::{Ended, Notice, Shim};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -36,6 +37,17 @@ pub(crate) struct Live {
     netns: Option<Arc<OwnedFd>>,
     shim: Arc<Mutex<Option<Shim>>>,
     ended: AsyncFd<OwnedFd>,
+    /// Words of the shim that nobody has heard yet: whoever waits for them may be called away.
+    unheard: Arc<Mutex<VecDeque<Word>>>,
+}
+
+/// What a shim says of its process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// It uses so many bytes of memory, more than its quota.
+    OverQuota(u64),
+    /// All of it ended, like this.
+    Ended(Ended),
 }
 
 impl Live {
@@ -59,6 +71,7 @@ impl Live {
             netns,
             shim: Arc::new(Mutex::new(Some(shim))),
             ended,
+            unheard: Arc::default(),
         })
     }
 
@@ -128,16 +141,25 @@ impl Live {
         }
     }
 
-    /// Waits until all of it ended; how it did.
-    pub async fn ended(&self) -> Ended {
+    /// Waits for the next word of the shim. Its end is said again and again.
+    pub async fn word(&self) -> Word {
         loop {
+            if let Some(word) = locked(&self.unheard).pop_front() {
+                return word;
+            }
             let watched = self.ended.readable().await;
-            let (shim, dir) = (self.shim.clone(), self.dir.clone());
-            let asked = tokio::task::spawn_blocking(move || how_it_ended(&shim, &dir)).await;
-            match (watched, asked) {
-                (Ok(mut guard), Ok(None)) => guard.clear_ready(),
-                (_, Ok(Some(ended))) => return ended,
-                _ => return Ended::Signal(9),
+            let (shim, dir, heard) = (self.shim.clone(), self.dir.clone(), self.unheard.clone());
+            let asked = tokio::task::spawn_blocking(move || {
+                // Held meanwhile: who finds nothing must find what another has just taken.
+                let mut heard = locked(&heard);
+                let word = next_word(&shim, &dir);
+                heard.extend(word);
+                word.is_some()
+            });
+            match (watched, asked.await) {
+                (Ok(mut guard), Ok(false)) => guard.clear_ready(),
+                (_, Ok(true)) => {}
+                _ => return Word::Ended(Ended::Signal(9)),
             }
         }
     }
@@ -223,6 +245,17 @@ fn watch(shim: &Shim) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(fd, Interest::READABLE)
 }
 
+/// The next word, if there is one now.
+fn next_word(shim: &Mutex<Option<Shim>>, dir: &Path) -> Option<Word> {
+    let notice = lock(shim).as_ref().map(Shim::next_notice);
+    match notice {
+        Some(Ok(Some(Notice::MemoryOverQuota { bytes }))) => Some(Word::OverQuota(bytes)),
+        Some(Ok(Some(_))) => next_word(shim, dir),
+        Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => None,
+        _ => how_it_ended(shim, dir).map(Word::Ended),
+    }
+}
+
 fn how_it_ended(shim: &Mutex<Option<Shim>>, dir: &Path) -> Option<Ended> {
     let status = lock(shim).as_mut().map(Shim::status);
     match status {
@@ -260,6 +293,10 @@ pub(crate) fn exit(ended: Ended) -> Exit {
     }
 }
 
-fn lock(shim: &Mutex<Option<Shim>>) -> std::sync::MutexGuard<'_, Option<Shim>> {
-    shim.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(shim: &Mutex<Option<Shim>>) -> MutexGuard<'_, Option<Shim>> {
+    locked(shim)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -51,6 +51,24 @@ pub fn boot_timeout(what: &str, rules: &Rules) -> String {
     )
 }
 
+/// The text for a process that uses more memory than its quota, and goes on.
+pub const OVER_QUOTA: &str = "Error R14 (Memory quota exceeded)";
+
+/// The text for a process that was ended by SIGKILL.
+pub const KILLED: &str = "Stopping process with SIGKILL";
+
+/// The text for a process that had to go because the machine was short of memory. No code of
+/// Heroku's is about that: a platform error is what it is.
+pub const MACHINE_OUT_OF_MEMORY: &str = "Error R99 (Platform error) -> This machine ran out of \
+    memory, and the kernel ended this process, which had not reached its own limit.";
+
+/// How much memory a process uses, and how much of its quota that is.
+pub fn memory(bytes: u64, quota: u64) -> String {
+    let per_mille = bytes.saturating_mul(1000) / quota.max(1);
+    let (percent, tenth) = (per_mille / 10, per_mille % 10);
+    format!("Process running mem={}M({percent}.{tenth}%)", bytes >> 20)
+}
+
 /// The text for a process that the kernel ended at its memory limit.
 pub const OUT_OF_MEMORY: &str = "Error R15 (Memory quota vastly exceeded)";
 
@@ -120,6 +138,18 @@ mod tests {
             assert_eq!(text(remark, "./run", &rules), expected);
         }
         assert_eq!(exited(Exit::Signal(15)), "Process exited with status 143");
+    }
+
+    #[test]
+    fn memory_is_said_in_whole_mebibytes_and_tenths_of_a_percent() {
+        const MIB: u64 = 1 << 20;
+        for (bytes, said) in [
+            (530 * MIB, "Process running mem=530M(103.5%)"),
+            (512 * MIB + 1, "Process running mem=512M(100.0%)"),
+            (1024 * MIB, "Process running mem=1024M(200.0%)"),
+        ] {
+            assert_eq!(memory(bytes, 512 * MIB), said);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod doctor;
 mod laws;
 mod load;
 mod logs;
+mod memory;
 mod network;
 mod one_offs;
 mod postgres;

@@ -26,6 +26,10 @@ def fetch(host, path):
         return "broken: %r" % error
 
 
+hoard = []
+born = str(time.time())
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -51,6 +55,11 @@ class Handler(BaseHTTPRequestHandler):
             with open("/app/written", "a") as file:
                 file.write(rest)
             body = open("/app/written").read()
+        elif what == "boot":
+            body = born
+        elif what == "grow":
+            hoard.append(b"x" * (int(rest) << 20))
+            body = "grown"
         elif what == "reach":
             host, port = rest.split("/")
             try:

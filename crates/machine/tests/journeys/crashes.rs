@@ -158,6 +158,23 @@ async fn too_much_memory_is_said_to_be_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn more_memory_than_the_quota_is_said_and_suffered() {
+    let Some(site) = Site::open() else { return };
+    let app = site.app();
+    let hog = "/usr/bin/python3 -c \"x = b'x' * 100_000_000; import time; time.sleep(3)\"";
+    let mut spec = app.one_off("run.1", hog);
+    spec.size = Some(noon_domain::Size::Standard1X);
+    spec.limits.memory_quota = Some(64 << 20);
+    spec.limits.memory = Some(1 << 30);
+    let (exit, _) = crate::site::captured(site.machine(), spec).await;
+    assert_eq!(exit, noon_domain::Exit::Code(0));
+    assert_eq!(site.said("run.1: Process running mem="), 1);
+    assert_eq!(site.said("run.1: Error R14 (Memory quota exceeded)"), 1);
+    assert_eq!(site.said("R15"), 0);
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_place_that_is_only_refilled_fails_nothing() {
     let Some(mut site) = Site::open() else { return };
     let app = site.app();
