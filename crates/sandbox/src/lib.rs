@@ -37,6 +37,8 @@ mod exec;
 mod launch;
 mod netns;
 mod notice;
+#[cfg(test)]
+mod previous;
 mod probe;
 mod program;
 mod protocol;

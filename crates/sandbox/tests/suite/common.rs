@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -275,7 +275,18 @@ pub fn cpu_group(pid: u32) -> PathBuf {
 pub fn pipe() -> (File, File) {
     let (read, write) = std::io::pipe().unwrap();
     (
-        File::from(std::os::fd::OwnedFd::from(read)),
-        File::from(std::os::fd::OwnedFd::from(write)),
+        File::from(OwnedFd::from(read)),
+        File::from(OwnedFd::from(write)),
     )
+}
+
+/// A descriptor of a process.
+pub fn pidfd(pid: u32) -> OwnedFd {
+    // SAFETY: pidfd_open takes numbers, and its result is ours alone.
+    unsafe { OwnedFd::from_raw_fd(libc::syscall(libc::SYS_pidfd_open, pid, 0) as i32) }
+}
+
+/// Whose child a process is.
+pub fn parent_of(pid: u32) -> u32 {
+    stat_fields(&pid.to_string()).unwrap().1
 }

@@ -4,16 +4,16 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::common::{
-    Ground, can_run, processes_below, read_line, shell, stat_fields, story, wait_readable,
+    Ground, can_run, parent_of, pidfd, processes_below, read_line, shell, story, wait_readable,
     wait_until,
 };
 use noon_sandbox::{
-    Ended, Error, Limits, Net, PtySize, Shim, Spec, Stdio, clear, end, launch, open_pty, read_exit,
+    Ended, Error, Limits, Net, PtySize, Shim, Spec, Stdio, clear, launch, open_pty, read_exit,
     socket_in,
 };
 
@@ -307,88 +307,6 @@ fn output_that_nobody_reads_is_kept_for_later() {
 }
 
 #[test]
-fn a_shim_stays_until_what_was_printed_has_been_read() {
-    if !can_run() {
-        return;
-    }
-    let ground = Ground::new();
-    let mut running = ground.start(&shell("echo last words")).unwrap();
-    assert!(running.shim().note_end().is_err() || running.shim().status().unwrap().noted);
-    running.wait();
-    running.shim().note_end().unwrap();
-    let status = running.shim().status().unwrap();
-    assert_eq!((status.unread, status.noted), (11, true));
-    // Long enough for it to look up again.
-    std::thread::sleep(Duration::from_millis(2500));
-    let (shim, dir) = running.forget();
-    drop(shim);
-    let mut late = Shim::connect(&dir).unwrap();
-    assert_eq!(
-        read_line(&mut File::from(late.output().unwrap())),
-        "last words"
-    );
-    wait_until("the shim has left", || {
-        matches!(Shim::connect(&dir), Err(Error::Gone(_)))
-    });
-}
-
-#[test]
-fn a_sandbox_whose_shim_is_stopped_can_be_ended() {
-    if !can_run() {
-        return;
-    }
-    let ground = Ground::new();
-    let mut running = ground
-        .start(&shell(
-            "trap '' TERM HUP; echo up; while :; do sleep 0.1; done",
-        ))
-        .unwrap();
-    assert_eq!(read_line(&mut running.output()), "up");
-    let init = running.shim().status().unwrap().init_pid;
-    let inside = pidfd(init);
-    let shim = parent_of(init);
-    // SAFETY: kill takes numbers; this is the shim that this test started.
-    unsafe { libc::kill(shim as i32, libc::SIGSTOP) };
-    assert!(
-        running.shim().kill().is_err(),
-        "one that is stopped answers"
-    );
-    let (mut connection, dir) = running.forget();
-    end(&dir).unwrap_or_else(|error| panic!("{}", story(&error)));
-    assert!(
-        wait_readable(inside.as_raw_fd(), 10_000),
-        "it outlived its shim"
-    );
-    assert!(wait_readable(connection.wait_fd().as_raw_fd(), 10_000));
-    assert!(connection.status().is_err());
-    assert!(matches!(end(&dir), Err(Error::Gone(_))));
-    clear(&dir).unwrap();
-}
-
-#[test]
-fn an_answer_that_comes_late_is_not_taken_for_another() {
-    if !can_run() {
-        return;
-    }
-    let ground = Ground::new();
-    let mut running = ground.start(&shell("echo up; sleep 1000")).unwrap();
-    assert_eq!(read_line(&mut running.output()), "up");
-    let shim = parent_of(running.shim().status().unwrap().init_pid) as i32;
-    // SAFETY: kill takes numbers; this is the shim that this test started.
-    unsafe { libc::kill(shim, libc::SIGSTOP) };
-    assert!(running.shim().netns().is_err());
-    // SAFETY: as above.
-    unsafe { libc::kill(shim, libc::SIGCONT) };
-    assert!(matches!(running.shim().status(), Err(Error::Talk { .. })));
-    let (_, dir) = running.forget();
-    let mut again = Shim::connect(&dir).unwrap();
-    assert_eq!(again.status().unwrap().label, b"test");
-    again.kill().unwrap();
-    assert!(wait_readable(again.wait_fd().as_raw_fd(), 10_000));
-    again.dismiss().unwrap();
-}
-
-#[test]
 fn a_process_that_will_not_end_is_ended() {
     if !can_run() {
         return;
@@ -618,13 +536,4 @@ fn groups_of(pid: u32) -> Vec<PathBuf> {
         );
     }
     groups
-}
-
-fn pidfd(pid: u32) -> OwnedFd {
-    // SAFETY: pidfd_open takes numbers, and its result is ours alone.
-    unsafe { OwnedFd::from_raw_fd(libc::syscall(libc::SYS_pidfd_open, pid, 0) as i32) }
-}
-
-fn parent_of(pid: u32) -> u32 {
-    stat_fields(&pid.to_string()).unwrap().1
 }

@@ -6,4 +6,5 @@ mod exec;
 mod life;
 mod limits;
 mod sizing;
+mod survival;
 mod walls;
