@@ -17,6 +17,9 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// No capability through uid 0 or its change, and all of it locked.
 const SECURE_BITS: u64 = 0b1110_1111;
 const CLOSE_ON_EXEC: u32 = 4;
+/// Too few bytes for any core, and by that number none for a program that the host's
+/// `core_pattern` names either: it would get the whole memory of the app, whatever the limit.
+const NO_CORE: u64 = 1;
 
 /// The app as it will be; everything was made before the fork.
 pub(super) struct App<'a> {
@@ -89,7 +92,7 @@ impl App<'_> {
 
     /// A bound that this process may not raise stays as it is.
     fn limits(&self, limits: &Limits) -> io::Result<()> {
-        process::limit(libc::RLIMIT_CORE, 0)?;
+        process::limit(libc::RLIMIT_CORE, NO_CORE)?;
         if let Some(files) = limits.nofile {
             process::limit(libc::RLIMIT_NOFILE, files)?;
         }
