@@ -382,3 +382,30 @@ fn a_head_that_has_no_end_is_431_and_one_that_is_too_slow_408() {
     client.send("GET / HT");
     assert_eq!(client.answer().status, 408);
 }
+
+#[test]
+fn an_app_s_endless_head_is_cut_off_and_the_next_app_is_served() {
+    for head in [&b"HTTP/1.1 200 OK\r\nX-Long: "[..], b"HTTP/1.1 200 OK\r\n"] {
+        let app = App::start(move |mut peer, _| {
+            peer.head();
+            let _ = peer.stream.write_all(head);
+            let more = match head.ends_with(b"X-Long: ") {
+                true => vec![b'x'; 1 << 16],
+                false => b"X-Many: y\r\n".repeat(5000),
+            };
+            // A gigabyte, were it taken.
+            for _ in 0..1 << 14 {
+                if peer.stream.write_all(&more).is_err() {
+                    return;
+                }
+            }
+            panic!("all of it was taken");
+        });
+        let house = House::with(&[&app]);
+        let answer = house.get("/");
+        assert!(answer.status >= 500, "{answer:?}");
+        let next = App::saying("next");
+        house.route(&[&next]);
+        assert_eq!(house.get("/").text(), "next");
+    }
+}

@@ -1,6 +1,7 @@
 //! Whole journeys: a real server, the real git, and `noon` as a user types it.
 
 mod apps;
+mod attacks;
 mod config;
 mod deploys;
 mod doctor;

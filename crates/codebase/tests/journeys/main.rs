@@ -6,6 +6,7 @@
 )]
 
 mod deploying;
+mod hostile;
 mod house;
 mod lasting;
 mod pusher;

@@ -5,6 +5,7 @@
 )]
 
 mod adoption;
+mod attacks;
 mod attended;
 mod crashes;
 mod deploys;

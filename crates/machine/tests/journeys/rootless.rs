@@ -5,11 +5,16 @@ use std::path::Path;
 use std::process::Command;
 
 /// The journeys that differ most without root: walls, sockets into them, and the way out.
-const JOURNEYS: [&str; 4] = [
+const JOURNEYS: [&str; 9] = [
     "deploys::an_intent_becomes_processes_that_answer",
     "adoption::a_new_machine_takes_over_what_the_old_one_left_and_starts_nothing_twice",
     "attended::a_build_writes_into_directories_that_stay",
     "world::a_process_has_a_way_out_but_none_to_this_machine_or_its_neighbours",
+    "attacks::the_metadata_service_of_a_cloud_is_out_of_reach",
+    "attacks::a_scan_finds_no_open_port",
+    "attacks::an_address_cannot_be_forged",
+    "attacks::thousands_of_connections_exhaust_only_whoever_opens_them",
+    "attacks::no_address_of_the_gateway_leads_to_this_machines_loopback",
 ];
 
 /// An ordinary user, who has no name here, in a user namespace of his own; with the device that
@@ -49,7 +54,7 @@ fn nobody_in_particular_can_do_the_same() {
     let errors = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{printed}\n{errors}");
     assert!(
-        printed.contains("4 passed") && !errors.contains("skipped"),
+        printed.contains("9 passed") && !errors.contains("skipped"),
         "{printed}\n{errors}"
     );
 }
