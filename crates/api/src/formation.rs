@@ -73,8 +73,9 @@ fn one(formations: Vec<Formation>, kind: &str) -> Result<Json<Formation>, Failur
 }
 
 fn shown(app: &App, types: &ProcessTypes, formation: &noon_domain::Formation) -> Vec<Formation> {
-    let scalable = types.iter().filter(|(kind, _)| !kind.is_release());
-    scalable
+    // The release phase too, of which there are none: it has a size.
+    types
+        .iter()
         .map(|typed| Formation::new(app, typed, formation))
         .collect()
 }

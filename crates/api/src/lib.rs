@@ -17,6 +17,7 @@ mod domains;
 mod dynos;
 mod failure;
 mod formation;
+mod limits;
 mod list;
 mod logs;
 mod network;
@@ -29,7 +30,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use noon_control::Control;
 
 pub use sign::SigningKey;
@@ -79,6 +80,8 @@ fn platform() -> Router<House> {
         .route("/users/~", get(account::show))
         .route("/users/~/apps", get(apps::list))
         .route("/apps", get(apps::list).post(apps::create))
+        .route("/dyno-sizes", get(limits::sizes))
+        .route("/dyno-sizes/{size}", get(limits::size))
         .route(
             "/apps/{app}",
             get(apps::show).patch(apps::update).delete(apps::destroy),
@@ -94,6 +97,7 @@ fn app() -> Router<House> {
             "/releases/{release}/config-vars",
             get(config::show_of_release),
         )
+        .route("/available-dyno-sizes", get(limits::sizes_of_app))
         .route("/formation", get(formation::list).patch(formation::scale))
         .route(
             "/formation/{type}",
@@ -125,6 +129,8 @@ fn beyond() -> Router<House> {
             "/apps/{app}/network",
             get(network::show).patch(network::change),
         )
+        .route("/apps/{app}/limits", get(limits::list))
+        .route("/apps/{app}/limits/{type}", patch(limits::change))
         .route("/apps/{app}/releases/verify", get(noon::verify))
         .route("/apps/{app}/releases/{release}/outcome", get(noon::outcome))
         .route("/apps/{app}/releases/{release}/times", get(noon::times))

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 /// Commands that Heroku keeps below a topic and noon does not, or names otherwise.
-const RENAMED: [(&str, &[&str]); 19] = [
+const RENAMED: [(&str, &[&str]); 20] = [
     ("apps:create", &["create"]),
     ("apps:destroy", &["destroy"]),
     ("apps:delete", &["destroy"]),
@@ -21,6 +21,7 @@ const RENAMED: [(&str, &[&str]); 19] = [
     ("domains:list", &["domains"]),
     ("git:credentials", &["git-credentials"]),
     ("ps:list", &["ps"]),
+    ("ps:type", &["ps", "resize"]),
     ("releases:rollback", &["rollback"]),
     ("run:detached", &["run", "--detached"]),
 ];
@@ -95,6 +96,9 @@ mod tests {
             ("config set A=b:c", "config set A=b:c"),
             ("config", "config"),
             ("ps:scale web=2", "ps scale web=2"),
+            ("ps:type web=basic", "ps resize web=basic"),
+            ("ps:resize web=basic", "ps resize web=basic"),
+            ("ps:limits", "ps limits"),
             ("releases:info v3", "releases info v3"),
             ("releases:rollback v3", "rollback v3"),
             ("apps:create my-app", "create my-app"),

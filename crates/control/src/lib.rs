@@ -33,6 +33,7 @@ mod turns;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use noon_builder::Builder;
 use noon_domain::{AppId, BoxFuture, Engine, NetworkPolicy, PlatformSink, RouteTable, StackName};
@@ -68,6 +69,10 @@ pub struct Settings {
     pub port: u16,
     /// The stack of new apps.
     pub stack: StackName,
+    /// How long a web process may take to boot where nothing is set.
+    pub boot_timeout: Duration,
+    /// How long a process may take to stop where nothing is set.
+    pub stop_timeout: Duration,
     /// How far apps may reach.
     pub networks: NetworkPolicy,
     /// So many one-offs of one app may be at once.

@@ -1,12 +1,17 @@
 //! The formation (factor VIII): scale, restart, stop, look.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use noon_domain::{
-    AppId, Formation, FormationChange, Process, ProcessFilter, ProcessTypes, Timeout, Timestamp,
+    AppId, Formation, FormationChange, Process, ProcessFilter, ProcessTypes, Timeout, Timeouts,
+    Timestamp,
 };
 
 use crate::{Control, Error, Operate, Permit, View};
+
+/// How long what runs may take to hear of other timeouts before the verb returns.
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
 
 impl Control {
     /// An app's processes as they are now, by name.
@@ -54,13 +59,23 @@ impl Control {
         self.store.set_formation(app.id, &after).await?;
         self.refresh(app).await?;
         let (control, id) = (self.clone(), app.id);
-        let converging = tokio::spawn(async move {
+        let moves = changes.iter().any(moves);
+        let mut converging = tokio::spawn(async move {
             let _turn = turn;
-            control.converge_or_restore(id, before).await
+            match moves {
+                true => control.converge_or_restore(id, before).await,
+                false => control.converge(id).await,
+            }
         });
-        converging.await.unwrap_or_else(|panic| {
-            Err(Error::new(crate::Kind::Failed, "scaling broke off").caused_by(panic))
-        })?;
+        let broke_off =
+            |panic| Err(Error::new(crate::Kind::Failed, "scaling broke off").caused_by(panic));
+        if moves {
+            converging.await.unwrap_or_else(broke_off)?;
+        } else {
+            // Nothing is to be waited for: what runs is told, and whatever else is amiss with the
+            // app is no reason to take a timeout back.
+            let _ = tokio::time::timeout(HEARD_WITHIN, &mut converging).await;
+        }
         self.refresh(app).await?;
         self.tell(app, permit.by(), &told(changes, &after));
         Ok((types, after))
@@ -139,29 +154,33 @@ impl Control {
     }
 }
 
+/// Whether a change means that processes come, go or are replaced.
+fn moves(change: &FormationChange) -> bool {
+    change.quantity.is_some() || change.size.is_some()
+}
+
 /// What the app's log is told of changes that were made.
 fn told(changes: &[FormationChange], after: &Formation) -> String {
-    let one = |change: &FormationChange| {
-        let (kind, settings) = (&change.kind, after.settings(&change.kind));
-        let is_scale = change.quantity.is_some() || change.size.is_some();
-        let timeout = |what: &str, is_meant: bool, set: Option<Timeout>| {
-            let set = set.map_or_else(|| "default".to_owned(), |set| set.to_string());
-            is_meant.then(|| format!("{what} timeout {set}"))
-        };
-        let counted = format!("{kind}@{}:{}", after.quantity(kind), settings.size);
-        let parts = [
-            is_scale.then_some(counted),
-            timeout("boot", change.boot.is_some(), settings.timeouts.boot),
-            timeout("stop", change.stop.is_some(), settings.timeouts.stop),
-        ];
-        let parts: Vec<_> = parts.into_iter().flatten().collect();
-        match is_scale {
-            true => parts.join(" "),
-            false => format!("{kind} {}", parts.join(" ")),
-        }
+    let counted = |change: &FormationChange| {
+        let (kind, size) = (&change.kind, after.settings(&change.kind).size);
+        format!("{kind}@{}:{size}", after.quantity(kind))
     };
-    let all: Vec<_> = changes.iter().map(one).collect();
-    format!("Scaled to {}", all.join(" "))
+    let patient = |change: &FormationChange| {
+        let Timeouts { boot, stop } = after.settings(&change.kind).timeouts;
+        let set = |timeout: Option<Timeout>| timeout.map_or("default".into(), |t| t.to_string());
+        let kind = &change.kind;
+        format!(
+            "{kind} boot timeout {}, stop timeout {}",
+            set(boot),
+            set(stop)
+        )
+    };
+    let scaled: Vec<_> = changes.iter().filter(|c| moves(c)).map(counted).collect();
+    let set: Vec<_> = changes.iter().filter(|c| !moves(c)).map(patient).collect();
+    let scaled = (!scaled.is_empty()).then(|| format!("Scaled to {}", scaled.join(" ")));
+    let set = (!set.is_empty()).then(|| format!("Set {}", set.join("; ")));
+    let both: Vec<_> = scaled.into_iter().chain(set).collect();
+    both.join("; ")
 }
 
 /// A moment that is now, and later than the start of each of these, also where the clock was set
@@ -182,7 +201,7 @@ fn shown(which: &ProcessFilter) -> String {
 
 #[cfg(test)]
 mod tests {
-    use noon_domain::{ProcessId, ProcessState, Version};
+    use noon_domain::{ProcessId, ProcessState, ProcessType, Quantity, ScaleChange, Size, Version};
 
     use super::*;
 
@@ -215,5 +234,34 @@ mod tests {
         assert_eq!(at(&[50, 99]), 100);
         assert_eq!(at(&[100]), 101);
         assert_eq!(at(&[50, 3_600_000]), 3_600_001, "the clock was set back");
+    }
+
+    #[test]
+    fn the_log_is_told_what_was_scaled_and_what_was_set() {
+        let web = FormationChange::of(ProcessType::web());
+        let scale = FormationChange {
+            quantity: Some(ScaleChange::To(Quantity::ONE)),
+            size: Some(Size::Standard2X),
+            ..web.clone()
+        };
+        let patience = FormationChange {
+            boot: Some("2m".parse().unwrap()),
+            ..web
+        };
+        let types = ProcessTypes::parse(b"web: a\n").unwrap();
+        for (changes, expected) in [
+            (vec![scale.clone()], "Scaled to web@1:standard-2x"),
+            (
+                vec![patience.clone()],
+                "Set web boot timeout 2m, stop timeout default",
+            ),
+            (
+                vec![scale, patience],
+                "Scaled to web@1:standard-2x; Set web boot timeout 2m, stop timeout default",
+            ),
+        ] {
+            let after = Formation::default().changed(&types, &changes).unwrap();
+            assert_eq!(told(&changes, &after), expected);
+        }
     }
 }

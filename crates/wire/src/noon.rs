@@ -105,6 +105,35 @@ pub struct NetworkUpdate {
     pub network: Option<String>,
 }
 
+/// `GET /noon/apps/X/limits`: what the processes of one type are given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TypeLimits {
+    /// The type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// How large each may grow.
+    pub size: String,
+    /// How long each may take to boot, in seconds.
+    pub boot_timeout: u64,
+    /// Whether that is set for the type; else it is what the server gives to all.
+    pub boot_timeout_is_set: bool,
+    /// How long each may take to stop, in seconds.
+    pub stop_timeout: u64,
+    /// Whether that is set for the type.
+    pub stop_timeout_is_set: bool,
+}
+
+/// The body of `PATCH /noon/apps/X/limits/TYPE`; each a time such as `90s` or `2m`, or `default`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TypeLimitsUpdate {
+    /// How long each may take to boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_timeout: Option<String>,
+    /// How long each may take to stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_timeout: Option<String>,
+}
+
 /// `GET /noon/server`: what a client needs to know of the platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerInfo {

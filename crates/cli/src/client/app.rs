@@ -141,11 +141,21 @@ impl AppApi {
         self.api.get(&self.noon_path("/processes"))
     }
 
-    /// The formation.
+    /// The formation: the types that can have processes.
     ///
     /// # Errors
     /// Whatever a request can fail with.
     pub fn formation(&self) -> Result<Vec<Formation>> {
+        let mut formation = self.whole_formation()?;
+        formation.retain(|entry| entry.kind != "release");
+        Ok(formation)
+    }
+
+    /// The formation and the release phase.
+    ///
+    /// # Errors
+    /// Whatever a request can fail with.
+    pub fn whole_formation(&self) -> Result<Vec<Formation>> {
         self.list("/formation")
     }
 }

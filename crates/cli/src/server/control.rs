@@ -196,6 +196,8 @@ fn control_settings(settings: &Settings) -> noon_control::Settings {
         domain: settings.domain.clone(),
         port: settings.http_addr.port(),
         stack: stack(),
+        boot_timeout: settings.boot_timeout,
+        stop_timeout: settings.stop_timeout,
         networks: settings.networks,
         one_offs: settings.one_offs,
     }

@@ -15,18 +15,34 @@ fn no_request_fails_through_deploys_config_changes_and_scalings() {
     let house = house().start();
     let repo = pushed(&house, "busy");
     let _ = repo.noon(&["ps", "scale", "web=2"]).ok();
+    under_load(house.http, "busy.localhost", || {
+        for round in 0..ROUNDS {
+            repo.write("word", &format!("{round}\n")).commit("Again");
+            let _ = repo.push().ok();
+            let _ = repo
+                .noon(&["config", "set", &format!("ROUND={round}")])
+                .ok();
+            let _ = repo.noon(&["ps", "scale", "web=3"]).ok();
+            let _ = repo.noon(&["ps", "scale", "web=1"]).ok();
+            let _ = repo.noon(&["ps", "restart"]).ok();
+        }
+    });
+    house.tear_down();
+}
+
+/// Does something while four clients ask the app without pause, none of whom may be let down.
+pub fn under_load(port: u16, host: &'static str, work: impl FnOnce()) {
     let (stop, done, failed) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicUsize::new(0)),
         Arc::new(AtomicUsize::new(0)),
     );
-    let port = house.http;
     let clients: Vec<_> = (0..4)
         .map(|_| {
             let (stop, done, failed) = (stop.clone(), done.clone(), failed.clone());
             thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
-                    let answer = noon_testkit::get(port, "busy.localhost", "/slow/0.02");
+                    let answer = noon_testkit::get(port, host, "/slow/0.02");
                     done.fetch_add(1, Ordering::Relaxed);
                     if answer.status != 200 || answer.body != "slow" {
                         eprintln!("failed: {answer:?}");
@@ -37,22 +53,12 @@ fn no_request_fails_through_deploys_config_changes_and_scalings() {
             })
         })
         .collect();
-    for round in 0..ROUNDS {
-        repo.write("word", &format!("{round}\n")).commit("Again");
-        let _ = repo.push().ok();
-        let _ = repo
-            .noon(&["config", "set", &format!("ROUND={round}")])
-            .ok();
-        let _ = repo.noon(&["ps", "scale", "web=3"]).ok();
-        let _ = repo.noon(&["ps", "scale", "web=1"]).ok();
-        let _ = repo.noon(&["ps", "restart"]).ok();
-    }
+    work();
     stop.store(true, Ordering::Relaxed);
     clients
         .into_iter()
-        .for_each(|client| client.join().unwrap());
+        .for_each(|client| client.join().expect("no client falls"));
     let (done, failed) = (done.load(Ordering::Relaxed), failed.load(Ordering::Relaxed));
     assert!(done > 50, "only {done} requests were made");
     assert_eq!(failed, 0, "of {done} requests");
-    house.tear_down();
 }

@@ -16,6 +16,7 @@ mod processes;
 mod refusals;
 mod rootless;
 mod servers;
+mod sizes;
 
 use noon_testkit::{House, HouseBuilder, Repo, TestUser, eventually};
 

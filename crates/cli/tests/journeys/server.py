@@ -30,11 +30,26 @@ hoard = []
 born = str(time.time())
 
 
+def memory_limit():
+    """As a runtime reads it to size itself; nothing where no cgroup is shown."""
+    for path in ("memory/memory.limit_in_bytes", "memory.max"):
+        try:
+            return open("/sys/fs/cgroup/" + path).read().strip()
+        except OSError:
+            pass
+    return "(none)"
+
+
+def hang():
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
         what, _, rest = self.path.lstrip("/").partition("/")
+        status = 200
         if what == "env":
             body = os.environ.get(rest, "(none)")
         elif what == "slow":
@@ -42,6 +57,14 @@ class Handler(BaseHTTPRequestHandler):
             body = "slow"
         elif what == "die":
             os._exit(3)
+        elif what == "memory":
+            body = memory_limit()
+        elif what == "hang":
+            threading.Timer(0.2, hang).start()
+            body = "hanging"
+        elif what == "health":
+            body = open("/app/word").read()
+            status = 503 if body == "sick\n" else 200
         elif what == "say":
             print(rest)
             body = "said"
@@ -70,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             body = open("/app/word").read()
         data = body.encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)

@@ -33,6 +33,7 @@ struct Row {
     kind: String,
     state: String,
     release: u32,
+    size: String,
     command: String,
     started_at: Time,
     since: Time,
@@ -73,6 +74,7 @@ fn joined(dynos: Vec<Dyno>, processes: Vec<ProcessInfo>) -> Vec<Row> {
             name: dyno.name,
             kind: dyno.kind,
             release: dyno.release.version,
+            size: dyno.size,
             command: dyno.command,
             started_at: dyno.created_at,
             since: dyno.updated_at,
@@ -99,9 +101,10 @@ fn show(out: &Output, rows: &[Row], formation: &[Formation]) -> String {
         let of_kind: Vec<&Row> = rows.iter().filter(|row| row.kind == kind).collect();
         let entry = formation.iter().find(|entry| entry.kind == kind);
         let wanted = entry.map_or(of_kind.len(), |entry| entry.quantity as usize);
+        let size = entry.map_or_else(String::new, |entry| format!(" x {}", entry.size));
         let command = entry.map_or("one-off processes", |entry| entry.command.as_str());
         text += &format!(
-            "=== {} ({wanted}): {command}\n",
+            "=== {} ({wanted}{size}): {command}\n",
             out.paint(Colour::Cyan, kind)
         );
         text += &table(

@@ -1,6 +1,8 @@
 //! The processes and the formation.
 
+mod limits;
 mod list;
+mod resize;
 mod restart;
 mod scale;
 mod stop;
@@ -10,7 +12,7 @@ use clap::Subcommand;
 use crate::context::Context;
 use crate::error::Result;
 
-/// Shows the processes of an app; scales, restarts and stops them.
+/// Shows the processes of an app; scales, resizes, restarts and stops them.
 ///
 /// Example:
 ///   noon ps
@@ -26,7 +28,9 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Limits(limits::Args),
     List(list::Args),
+    Resize(resize::Args),
     Scale(scale::Args),
     Restart(restart::Args),
     Stop(stop::Args),
@@ -35,7 +39,9 @@ enum Command {
 /// Runs the command.
 pub fn run(context: &Context, args: Args) -> Result<()> {
     match args.command.unwrap_or(Command::List(args.list)) {
+        Command::Limits(args) => limits::run(context, args),
         Command::List(args) => list::run(context, args),
+        Command::Resize(args) => resize::run(context, args),
         Command::Scale(args) => scale::run(context, args),
         Command::Restart(args) => restart::run(context, args),
         Command::Stop(args) => stop::run(context, args),
