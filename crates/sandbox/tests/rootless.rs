@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use noon_sandbox::{
-    AppDir, Bind, Ended, ExecSpec, Limits, Mode, Net, Shim, ShimProgram, Spec, Stdio, System,
-    Upper, enter_rootless, launch, resume_rootless, socket_in,
+    AppDir, Bind, Cpu, Ended, ExecSpec, Limits, Mode, Net, Notice, Shim, ShimProgram, Spec, Stdio,
+    System, Upper, enter_rootless, launch, resume_rootless, socket_in,
 };
 
 const LONELY_UID: u32 = 54_321;
@@ -403,15 +403,60 @@ impl Bench {
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("1"));
         assert_ne!(lines.next(), Some("0"), "a fork bomb is not bounded");
+        let cpu = Some(Cpu {
+            weight: 50,
+            millicores: None,
+        });
         let limits = Limits {
-            memory: Some(32 << 20),
+            cpu,
             ..Limits::default()
         };
-        let script = "exec python3 -c 'import time; x = b\"x\" * (200 << 20); time.sleep(60)'";
+        let spec = Spec {
+            limits,
+            ..shell("nice; nice -n -1 nice 2>/dev/null")
+        };
+        assert_eq!(
+            self.run(&spec).0,
+            "3\n3\n",
+            "half the weight is three steps"
+        );
+        self.memory();
+    }
+
+    fn memory(&self) {
+        let hog = "exec python3 -c 'import time; x = b\"x\" * (MIB << 20); time.sleep(600)'";
+        let limits = Limits {
+            memory: Some(400 << 20),
+            memory_quota: Some(40 << 20),
+            ..Limits::default()
+        };
+        let mut shim = self.start(&Spec {
+            limits,
+            ..shell(&hog.replace("MIB", "60"))
+        });
+        let notice = loop {
+            match shim.next_notice() {
+                Err(_) => std::thread::sleep(std::time::Duration::from_millis(20)),
+                Ok(notice) => break notice,
+            }
+        };
+        let Some(Notice::MemoryOverQuota { bytes }) = notice else {
+            panic!("it ended");
+        };
+        assert!((40 << 20..400 << 20).contains(&bytes), "{bytes}");
+        shim.kill().unwrap();
+        while !matches!(shim.next_notice(), Ok(None)) {}
+        shim.dismiss().unwrap();
+        let limits = Limits {
+            memory: Some(100 << 20),
+            ..Limits::default()
+        };
+        // More than the limit, less than twice that.
+        let script = hog.replace("MIB", "130");
         assert_eq!(
             self.run(&Spec {
                 limits,
-                ..shell(script)
+                ..shell(&script)
             })
             .1,
             Ended::OutOfMemory
