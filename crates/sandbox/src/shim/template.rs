@@ -58,7 +58,16 @@ const LINKS: [(&str, &str); 13] = [
     ("/run/noon/hosts", "etc/hosts"),
     ("/run/noon/resolv.conf", "etc/resolv.conf"),
 ];
-const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+/// The numbers of `/dev/null`.
+pub(super) const NULL: (u32, u32) = (1, 3);
+const DEVICES: [(&str, (u32, u32)); 6] = [
+    ("null", NULL),
+    ("zero", (1, 5)),
+    ("full", (1, 7)),
+    ("random", (1, 8)),
+    ("urandom", (1, 9)),
+    ("tty", (5, 0)),
+];
 /// What the host's root directory may hold beside `/usr`; links on a merged system.
 const OLD_PLACES: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 /// Files of the host's `/etc` that programs of the stack need; copied.
@@ -211,11 +220,16 @@ fn copy(root: BorrowedFd<'_>, name: &str) -> io::Result<()> {
 }
 
 fn devices(root: BorrowedFd<'_>) -> Outcome<()> {
-    for name in DEVICES {
+    for (name, (major, minor)) in DEVICES {
         let source = format!("/dev/{name}");
         let target = format!("dev/{name}");
         file::write_file(root, &target, b"").at_place("making", &target)?;
         let device = mount::clone_tree(here(), &source, false).at_place("copying", &source)?;
+        // By its descriptor: what is shown is what was looked at.
+        match file::is_device(device.as_fd(), major, minor).at_place("looking at", &source)? {
+            true => {}
+            false => crate::sys::errno(libc::ENODEV).at_place("finding a device at", &source)?,
+        }
         mount::set(device.as_fd(), NO_SUID | NO_EXEC, false).at_place("locking", &source)?;
         mount::attach(device.as_fd(), root, &target).at_place("mounting", &target)?;
     }

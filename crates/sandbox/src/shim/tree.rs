@@ -3,13 +3,13 @@
 //! Everything that is mounted on was made by us: the app's own files lie at `/app` only, and what
 //! goes below `/app` is reached without following a symbolic link.
 
-use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::failure::{At, Outcome};
 use super::place::Place;
 use super::sources::{Shown, Sources};
+use super::template::NULL;
 use crate::envelope::Envelope;
 use crate::sys::file::{self, here};
 use crate::sys::mount::{self, NO_DEV, NO_EXEC, NO_SUID, READ_ONLY};
@@ -19,20 +19,9 @@ const DEFAULT_DISK: u64 = 512 << 20;
 /// On average a file is thought to be no smaller than this.
 const BYTES_PER_FILE: u64 = 8 << 10;
 /// Files of `/proc` that tell of the machine, hidden.
-const HIDDEN: [&CStr; 4] = [
-    c"/proc/kcore",
-    c"/proc/keys",
-    c"/proc/timer_list",
-    c"/proc/kmsg",
-];
+const HIDDEN: [&str; 5] = ["kcore", "keys", "timer_list", "kmsg", "config.gz"];
 /// Parts of `/proc` that change the machine, read-only.
-const FROZEN: [&CStr; 5] = [
-    c"/proc/sys",
-    c"/proc/bus",
-    c"/proc/fs",
-    c"/proc/irq",
-    c"/proc/sysrq-trigger",
-];
+const FROZEN: [&str; 5] = ["sys", "bus", "fs", "irq", "sysrq-trigger"];
 
 /// What is mounted, and for whom.
 pub(super) struct Tree<'a> {
@@ -190,31 +179,52 @@ fn bind(source: &str, target: &str) -> io::Result<()> {
 
 fn proc() -> Outcome<()> {
     let options = [("hidepid", "invisible")];
-    let fresh = mount::create(c"proc", &options, NO_SUID | NO_DEV | NO_EXEC);
-    mount::attach(fresh.at("making a proc")?.as_fd(), here(), "/proc").at("mounting /proc")?;
-    for path in HIDDEN {
-        present(mount::classic(c"/dev/null", path, libc::MS_BIND)).at_place("hiding", path)?;
+    let fresh = mount::create(c"proc", &options, NO_SUID | NO_DEV | NO_EXEC).at("making a proc")?;
+    mount::attach(fresh.as_fd(), here(), "/proc").at("mounting /proc")?;
+    let nothing = nothing().at("taking /dev/null")?;
+    for name in HIDDEN {
+        hide(&fresh, name, &nothing).at_place("hiding /proc/", name)?;
     }
-    for path in FROZEN {
-        present(freeze(path)).at_place("freezing", path)?;
+    for name in FROZEN {
+        freeze(&fresh, name).at_place("freezing /proc/", name)?;
     }
     Ok(())
 }
 
-fn freeze(path: &CStr) -> io::Result<()> {
-    mount::classic(path, path, libc::MS_BIND)?;
-    let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
-    mount::classic(
-        c"",
-        path,
-        libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY | flags,
-    )
+/// The source of masks, held by a descriptor and known to be the device: CVE-2025-31133.
+fn nothing() -> io::Result<OwnedFd> {
+    let device = file::open_at(here(), "/dev/null", libc::O_PATH | libc::O_NOFOLLOW)?;
+    let (major, minor) = NULL;
+    match file::is_device(device.as_fd(), major, minor)? {
+        true => Ok(device),
+        false => crate::sys::errno(libc::ENODEV),
+    }
 }
 
-/// What this kernel does not have need not be hidden.
-fn present(done: io::Result<()>) -> io::Result<()> {
-    match done {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
+/// Puts `/dev/null` over a file of a `/proc` that was just made.
+fn hide(proc: &OwnedFd, name: &str, nothing: &OwnedFd) -> io::Result<()> {
+    let Some(target) = inode(proc, name)? else {
+        return Ok(());
+    };
+    let mask = mount::clone_tree(nothing.as_fd(), "", false)?;
+    mount::attach(mask.as_fd(), target.as_fd(), "")
+}
+
+/// Makes a part of a `/proc` that was just made read-only.
+fn freeze(proc: &OwnedFd, name: &str) -> io::Result<()> {
+    let Some(target) = inode(proc, name)? else {
+        return Ok(());
+    };
+    let frozen = mount::clone_tree(target.as_fd(), "", false)?;
+    let flags = READ_ONLY | NO_SUID | NO_DEV | NO_EXEC;
+    mount::set(frozen.as_fd(), flags, false)?;
+    mount::attach(frozen.as_fd(), target.as_fd(), "")
+}
+
+/// A part of a `/proc`, on that very mount; what this kernel does not have need not be covered.
+fn inode(proc: &OwnedFd, name: &str) -> io::Result<Option<OwnedFd>> {
+    match file::open_within(proc.as_fd(), name, libc::O_PATH) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
     }
 }

@@ -38,12 +38,23 @@ pub(crate) fn open_dir(path: &Path) -> io::Result<OwnedFd> {
 
 /// Opens a path strictly below `at`, following no symbolic link on the way.
 pub(crate) fn open_beneath(at: BorrowedFd<'_>, path: &str, flags: i32) -> io::Result<OwnedFd> {
+    let resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS;
+    resolve_at(at, path, (flags, resolve))
+}
+
+/// As [`open_beneath`], and what is opened lies on the same mount as `at`: on its file system.
+pub(crate) fn open_within(at: BorrowedFd<'_>, path: &str, flags: i32) -> io::Result<OwnedFd> {
+    let resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_XDEV;
+    resolve_at(at, path, (flags, resolve))
+}
+
+fn resolve_at(at: BorrowedFd<'_>, path: &str, (flags, resolve): (i32, u64)) -> io::Result<OwnedFd> {
     let path = cstring(path)?;
     // SAFETY: open_how is plain numbers, for which zero is valid.
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };
     how.flags = (flags | libc::O_CLOEXEC) as u64;
     how.mode = if flags & libc::O_CREAT == 0 { 0 } else { 0o644 };
-    how.resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS;
+    how.resolve = resolve;
     let size = size_of::<libc::open_how>();
     // SAFETY: path and how are live, and size is how's.
     let fd = unsafe {
@@ -127,6 +138,13 @@ pub(crate) fn stat(fd: BorrowedFd<'_>) -> io::Result<libc::stat> {
         )
     };
     check(done.into()).map(|_| found)
+}
+
+/// Whether an open file is the device with these numbers, and nothing that stands in its place.
+pub(crate) fn is_device(fd: BorrowedFd<'_>, major: u32, minor: u32) -> io::Result<bool> {
+    let found = stat(fd)?;
+    Ok(found.st_mode & libc::S_IFMT == libc::S_IFCHR
+        && found.st_rdev == libc::makedev(major, minor))
 }
 
 /// The magic number of the file system at a path.
