@@ -18,6 +18,7 @@ mod dynos;
 mod failure;
 mod formation;
 mod limits;
+mod links;
 mod list;
 mod logs;
 mod network;
@@ -125,6 +126,8 @@ fn beyond() -> Router<House> {
     Router::new()
         .route("/server", get(noon::server))
         .route("/apps/{app}/processes", get(noon::processes))
+        .route("/apps/{app}/links", get(links::list).post(links::add))
+        .route("/apps/{app}/links/{other}", delete(links::remove))
         .route(
             "/apps/{app}/network",
             get(network::show).patch(network::change),

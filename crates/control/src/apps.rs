@@ -89,6 +89,7 @@ impl Control {
             &format!("Renamed from {} to {name}", permit.app().name),
         );
         self.refresh(&app).await?;
+        self.tell_linked(app.id).await?;
         Ok(app)
     }
 
@@ -130,6 +131,7 @@ impl Control {
         self.stop_oneoffs(app.id).await?;
         self.store.destroy_app(app.id).await?;
         self.forget(app.id);
+        self.publish_routes().await;
         (self.hooks.forgotten)(app.id).await;
         tracing::info!(app = %app.name, by = %permit.by().user.email, "app destroyed");
         Ok(app.clone())

@@ -16,6 +16,7 @@ struct Listed {
     hosts: Vec<Hostname>,
     has_slug: bool,
     formation: Formation,
+    links: Vec<AppId>,
 }
 
 /// All apps, as of the last look into the store.
@@ -105,12 +106,14 @@ impl Control {
                 hosts,
                 has_slug,
                 formation,
+                links,
             } = listed;
             apps.push(Routed {
                 app,
                 hosts,
                 has_slug,
                 formation,
+                links,
                 processes,
             });
         }
@@ -140,11 +143,13 @@ impl Control {
             .await?
             .is_some_and(|r| r.slug.is_some());
         let formation = self.store.formation(app.id).await?;
+        let links = self.store.links_from(app.id).await?;
         self.directory.put(Listed {
             app,
             hosts,
             has_slug,
             formation,
+            links: links.into_iter().map(|link| link.to).collect(),
         });
         Ok(())
     }

@@ -62,7 +62,7 @@ impl Control {
         Ok(self.store.user(id).await?)
     }
 
-    async fn find_app(&self, who: &Principal, app: &str) -> Result<App, Error> {
+    pub(crate) async fn find_app(&self, who: &Principal, app: &str) -> Result<App, Error> {
         let missing = || Error::not_found("app", app);
         let found = match app.parse() {
             Ok(id) => self.store.app(id).await,

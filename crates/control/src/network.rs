@@ -31,7 +31,7 @@ impl Control {
     /// new beside old. Makes no release.
     ///
     /// # Errors
-    /// [`Kind::Invalid`] for more than the platform allows; [`Kind::AppFailed`] where the app does
+    /// [`Kind::Invalid`] for more than the platform allows; [`Kind::Conflict`] for `host` with links; [`Kind::AppFailed`] where the app does
     /// not boot with it: then all is as before.
     pub async fn set_network(
         self: &Arc<Self>,
@@ -40,6 +40,12 @@ impl Control {
     ) -> Result<NetworkInfo, Error> {
         self.allow(wanted)?;
         let id = permit.app().id;
+        if self.settings.networks.granted(wanted) == Network::Host
+            && !self.store.links_from(id).await?.is_empty()
+        {
+            let why = "an app on the server's own network has no links: remove them first";
+            return Err(Error::new(Kind::Conflict, why));
+        }
         let turn = self.releases.take(id).await;
         let before = self.store.app(id).await?.network;
         let app = self.store.set_network(id, wanted).await?;
@@ -86,7 +92,12 @@ impl Control {
     /// What an app's processes reach, as the store says now.
     pub(crate) async fn reach(&self, app: &App) -> Result<Reach, Error> {
         let app = self.store.app(app.id).await?;
-        Ok(self.settings.networks.granted(app.network).into())
+        let network = self.settings.networks.granted(app.network);
+        let links = match network {
+            Network::Host => Vec::new(), // there is nowhere that the router could listen
+            Network::None | Network::Nat => self.linked_names(app.id).await?,
+        };
+        Ok(Reach { network, links })
     }
 }
 

@@ -182,5 +182,6 @@ fn to_be(spec: &ProcessSpec) -> Process {
         boot: None,
         expires_at: spec.limits.time.map(|life| now.after(life)),
         endpoint: None,
+        inside: None,
     }
 }

@@ -1,10 +1,11 @@
 //! The route table, from apps and their processes. Pure.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use noon_domain::{
-    App, Backend, Endpoint, Formation, Hostname, NoBackend, Process, ProcessState, ProcessType,
-    RouteTable,
+    App, AppId, Backend, Endpoint, Formation, Hostname, Linked, NoBackend, Process, ProcessState,
+    ProcessType, RouteTable, UserId,
 };
 
 /// One app as the router needs to know it.
@@ -18,6 +19,8 @@ pub struct Routed {
     pub has_slug: bool,
     /// How many it should have of each type.
     pub formation: Formation,
+    /// The apps that its processes reach.
+    pub links: Vec<AppId>,
     /// Its processes as they are.
     pub processes: Vec<Process>,
 }
@@ -25,6 +28,7 @@ pub struct Routed {
 /// The table in which each host leads to its app's ready web processes.
 pub fn routes(generation: u64, apps: &[Routed]) -> RouteTable {
     let mut hosts = Vec::new();
+    let mut backends = HashMap::new();
     for routed in apps {
         let backend = Arc::new(Backend {
             app: routed.app.id,
@@ -37,8 +41,27 @@ pub fn routes(generation: u64, apps: &[Routed]) -> RouteTable {
                 .iter()
                 .map(|host| (host.clone(), backend.clone())),
         );
+        backends.insert(routed.app.id, (routed.app.owner, backend));
     }
-    RouteTable::new(generation, hosts)
+    let links = apps.iter().filter_map(|routed| linked(routed, &backends));
+    RouteTable::new(generation, hosts).with_links(links)
+}
+
+/// What the processes of an app lead to, where they lead to anything: only to apps of its owner.
+fn linked(routed: &Routed, backends: &HashMap<AppId, (UserId, Arc<Backend>)>) -> Option<Linked> {
+    let reached = routed.links.iter().filter_map(|to| backends.get(to));
+    let own = reached.filter(|(owner, _)| *owner == routed.app.owner);
+    let host = |(_, backend): &(UserId, Arc<Backend>)| {
+        (Hostname::internal(&backend.app_name), backend.clone())
+    };
+    let inside = |process: &Process| Some((process.id, process.inside.clone()?));
+    let linked = Linked {
+        app: routed.app.id,
+        app_name: routed.app.name.clone(),
+        processes: routed.processes.iter().filter_map(inside).collect(),
+        hosts: own.map(host).collect(),
+    };
+    (!linked.hosts.is_empty() && !linked.processes.is_empty()).then_some(linked)
 }
 
 fn ready(routed: &Routed) -> Result<Vec<Endpoint>, NoBackend> {
@@ -76,7 +99,7 @@ fn why_none(mut states: impl Iterator<Item = ProcessState>, routed: &Routed) -> 
 mod tests {
     use proptest::prelude::*;
 
-    use noon_domain::{Address, AppId, ProcessId, Quantity, StackName, Timestamp, UserId, Version};
+    use noon_domain::{Address, ProcessId, Quantity, StackName, Timestamp, Version};
 
     use super::*;
 
@@ -105,6 +128,7 @@ mod tests {
                 "www.example.com".parse().unwrap(),
             ],
             has_slug: true,
+            links: vec![],
             formation: Formation::from_map(quantities.into()),
             processes,
             app,
@@ -131,6 +155,7 @@ mod tests {
                 name,
                 address: Address::Tcp("127.0.0.1:5000".parse().unwrap()),
             }),
+            inside: Some(inside(index)),
         }
     }
 
@@ -175,6 +200,58 @@ mod tests {
             routes(1, &[one]).find("demo.localhost").unwrap().ready,
             Err(NoBackend::Maintenance)
         );
+    }
+
+    fn inside(index: usize) -> Address {
+        let shim = format!("/shims/{index}").into();
+        Address::Namespace { shim, port: 5000 }
+    }
+
+    fn pair() -> (Routed, Routed) {
+        let (mut from, mut to) = (
+            routed(&[ProcessState::Starting], 1),
+            routed(&[ProcessState::Up], 1),
+        );
+        to.app.owner = from.app.owner;
+        to.app.name = "other".parse().unwrap();
+        from.links = vec![to.app.id];
+        (from, to)
+    }
+
+    #[test]
+    fn what_is_linked_leads_from_each_process_to_the_same_backend() {
+        let (from, to) = pair();
+        let table = routes(1, &[from.clone(), to]);
+        let links: Vec<_> = table.links().collect();
+        assert_eq!(links.len(), 1);
+        assert_eq!(
+            (links[0].app, &links[0].app_name),
+            (from.app.id, &from.app.name)
+        );
+        let process = (from.processes[0].id, inside(0));
+        assert_eq!(links[0].processes, [process].into());
+        let (host, backend) = links[0].hosts.iter().next().unwrap();
+        assert_eq!(host.as_str(), "other.internal");
+        assert_eq!(backend.ready.as_ref().map(Vec::len), Ok(1));
+    }
+
+    #[test]
+    fn no_link_leads_to_another_owners_app_nor_to_one_that_is_gone_nor_from_what_does_not_run() {
+        let (from, mut to) = pair();
+        assert_eq!(
+            routes(1, std::slice::from_ref(&from)).links().count(),
+            0,
+            "gone"
+        );
+        to.app.owner = UserId::new();
+        assert_eq!(
+            routes(1, &[from.clone(), to]).links().count(),
+            0,
+            "another owner"
+        );
+        let (mut from, to) = pair();
+        from.processes.clear();
+        assert_eq!(routes(1, &[from, to]).links().count(), 0, "nothing runs");
     }
 
     fn any_state() -> impl Strategy<Value = ProcessState> {

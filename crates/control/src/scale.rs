@@ -220,6 +220,7 @@ mod tests {
             boot: None,
             expires_at: None,
             endpoint: None,
+            inside: None,
         }
     }
 

@@ -15,6 +15,7 @@ mod engine;
 mod formation;
 mod health;
 mod ids;
+mod link;
 mod log;
 mod network;
 mod process;
@@ -43,6 +44,7 @@ pub use formation::{
 };
 pub use health::{HealthCheck, HealthCheckError, HealthChecks, Rhythm};
 pub use ids::{AppId, BuildId, DomainId, ProcessId, ReleaseId, TokenId, UserId};
+pub use link::{Link, Linked};
 pub use log::{LogLine, LogSource, PlatformSink};
 pub use network::{Network, NetworkError, NetworkPolicy, Reach};
 pub use process::{

@@ -164,6 +164,8 @@ pub struct Process {
     pub expires_at: Option<Timestamp>,
     /// Where requests reach it; only web processes that are up or draining have one.
     pub endpoint: Option<Endpoint>,
+    /// Where the router can listen for what it asks of other apps; only of an app with links.
+    pub inside: Option<Address>,
 }
 
 /// How the router reaches one process.

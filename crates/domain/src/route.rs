@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::{AppId, AppName, DomainId, Endpoint, Timestamp};
+use crate::{AppId, AppName, DomainId, Endpoint, Linked, Timestamp};
 
 /// A host name as requests carry it, in lower case, without port or trailing dot.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -20,6 +20,11 @@ impl Hostname {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name of an app among those that are linked to it.
+    pub fn internal(app: &AppName) -> Self {
+        Self(format!("{app}.internal"))
     }
 }
 
@@ -96,6 +101,7 @@ pub struct RouteTable {
     /// Rises with each table that control makes.
     pub generation: u64,
     hosts: HashMap<Hostname, Arc<Backend>>,
+    links: HashMap<AppId, Linked>,
 }
 
 impl RouteTable {
@@ -104,7 +110,20 @@ impl RouteTable {
         Self {
             generation,
             hosts: hosts.into_iter().collect(),
+            links: HashMap::new(),
         }
+    }
+
+    /// The same table, with these apps linked to others.
+    #[must_use]
+    pub fn with_links(mut self, links: impl IntoIterator<Item = Linked>) -> Self {
+        self.links = links.into_iter().map(|it| (it.app, it)).collect();
+        self
+    }
+
+    /// The apps that are linked to others.
+    pub fn links(&self) -> impl Iterator<Item = &Linked> {
+        self.links.values()
     }
 
     /// The app that answers for a host, ready or not.

@@ -2,12 +2,18 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use noon_domain::Address;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+
+/// The port at which an app finds others by their names: what HTTP takes when none is given.
+pub const LINK_PORT: u16 = 80;
+/// So many connections of a process may wait to be accepted.
+const BACKLOG: i32 = 1024;
 
 /// The network namespaces that were asked for, by the directory of their shim.
 static NAMESPACES: LazyLock<RwLock<HashMap<PathBuf, Arc<OwnedFd>>>> =
@@ -35,6 +41,25 @@ pub fn socket_for(address: &Address, v6: bool) -> io::Result<OwnedFd> {
             Ok(socket_with(family, SocketType::STREAM, flags, None)?)
         }
     }
+}
+
+/// Listens where the links of a process lead: at the loopback address of its namespace, on
+/// [`LINK_PORT`], which the process itself is not privileged to take. Non-blocking.
+///
+/// # Errors
+/// As [`socket_for`]; for an address of this machine, which has no such place; and when another
+/// listens there.
+pub fn listen_inside(address: &Address) -> io::Result<TcpListener> {
+    let Address::Namespace { .. } = address else {
+        return Err(io::Error::other(
+            "a process on this machine's own network has no links",
+        ));
+    };
+    let socket = socket_for(address, false)?;
+    rustix::net::sockopt::set_socket_reuseaddr(&socket, true)?;
+    rustix::net::bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, LINK_PORT)))?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket.into())
 }
 
 /// Forgets the namespace of a shim, so that the kernel can free it. Happens by itself, for shims

@@ -56,6 +56,8 @@ pub struct Before {
     pub profile: bool,
     /// The way out to the world, which is wired while the shell starts, is waited for.
     pub network: bool,
+    /// The router, which comes to listen inside while the shell starts, is waited for.
+    pub links: bool,
 }
 
 /// The arguments that run `command` in a shell. A command that is one program replaces the shell,
@@ -64,6 +66,9 @@ pub fn arguments(command: &str, before: Before, bash: Option<&str>) -> Vec<Strin
     let mut script = String::new();
     if before.network {
         script.push_str(NETWORK);
+    }
+    if before.links {
+        script.push_str(LINKS);
     }
     if before.profile {
         script.push_str(PROFILE);
@@ -81,6 +86,13 @@ const NETWORK: &str = "noon_wired() { while read -r noon_link noon_to _; do \
 [ \"$noon_link $noon_to\" = 'eth0 00000000' ] && return; done </proc/net/route; return 1; }
 noon_tries=0; until noon_wired || [ $noon_tries -ge 100 ]; do noon_tries=$((noon_tries+1)); \
 sleep 0.01; done; unset -f noon_wired; unset noon_tries noon_link noon_to
+";
+
+/// Waits for the router to listen on 127.0.0.1:80, three seconds at most, in the same way.
+const LINKS: &str = "noon_linked() { while read -r _ noon_local _ noon_state _; do \
+case \"$noon_local $noon_state\" in *:0050\\ 0A) return;; esac; done </proc/net/tcp; return 1; }
+noon_tries=0; until noon_linked || [ $noon_tries -ge 300 ]; do noon_tries=$((noon_tries+1)); \
+sleep 0.01; done; unset -f noon_linked; unset noon_tries noon_local noon_state
 ";
 
 const PROFILE: &str = "for f in /app/.profile.d/*.sh; do [ -f \"$f\" ] && . \"$f\"; done; unset f
@@ -152,6 +164,7 @@ mod tests {
             let before = Before {
                 profile: true,
                 network: false,
+                links: false,
             };
             let arguments = arguments(command, before, bash());
             let out = std::process::Command::new(&arguments[0])

@@ -12,6 +12,7 @@ use noon_domain::{
 use noon_sandbox::{Ended, Stdio};
 use tokio::time::Instant;
 
+use crate::address::LINK_PORT;
 use crate::house::House;
 use crate::judge::Judge;
 use crate::label::Role;
@@ -331,7 +332,7 @@ impl Keeper {
         let started_at = Timestamp::now().max(self.charge.identity.not_before);
         self.charge.desk.view.send_modify(|view| {
             (view.process, view.started_at) = (process, started_at);
-            (view.boot, view.address, view.why) = (None, None, None);
+            (view.boot, view.address, view.inside, view.why) = (None, None, None, None);
         });
         self.launched_at = Some(Instant::now());
         let launch = Launch {
@@ -411,7 +412,8 @@ impl Keeper {
         let limit = self.state.rules().boot_limit.as_secs();
         let target = self.live.as_ref().filter(|live| !live.label.on_host);
         let others = target.map(|live| ports::listening(live.init_pid));
-        let others: Vec<_> = others.iter().flatten().map(u16::to_string).collect();
+        let others = others.iter().flatten().filter(|port| **port != LINK_PORT);
+        let others: Vec<_> = others.map(u16::to_string).collect();
         let port = target.map_or(ports::PORT, |live| live.label.port);
         if others.is_empty() {
             format!("did not listen on $PORT ({port}) within {limit} seconds")
@@ -435,8 +437,10 @@ impl Keeper {
         let address = address.filter(|_| self.state.kind == Kind::Web);
         let init = self.live.as_ref().map(|live| live.init_pid);
         let mut booted = None;
+        let inside = self.live.as_ref().and_then(Live::inside);
         let news = self.charge.desk.view.send_if_modified(|view| {
-            let news = (view.state, view.pending) != (state, pending) || view.address != address;
+            let news = (view.state, view.pending) != (state, pending)
+                || (&view.address, &view.inside) != (&address, &inside);
             if view.state != state {
                 view.updated_at = Timestamp::now();
             }
@@ -444,7 +448,8 @@ impl Keeper {
                 view.boot = self.launched_at.map(|at| at.elapsed());
                 booted = view.boot;
             }
-            (view.state, view.pending, view.address) = (state, pending, address);
+            (view.state, view.pending) = (state, pending);
+            (view.address, view.inside) = (address, inside);
             view.timeouts = self.charge.timeouts;
             view.init = init;
             news

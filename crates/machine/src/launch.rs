@@ -116,9 +116,11 @@ impl Launch {
 
     fn spec(&self, label: &Label) -> Spec {
         let layers = &self.recipe.layers;
+        let hosts = hosts(label);
         let before = Before {
             profile: environment::has_profile(layers.iter().map(PathBuf::as_path)),
             network: label.egress.is_some(),
+            links: !hosts.is_empty(),
         };
         let facts = Facts {
             app_name: &label.app_name,
@@ -148,7 +150,7 @@ impl Launch {
             limits: limits(&self.recipe.limits),
             system: System {
                 nameservers: self.nameservers(label),
-                hosts: Vec::new(),
+                hosts,
             },
         }
     }
@@ -170,6 +172,15 @@ impl Launch {
             upper: upper.map(|(upper, work)| Upper { upper, work }),
         }
     }
+}
+
+/// The names under which a process finds other apps: all lead to where the router listens for it.
+fn hosts(label: &Label) -> Vec<(IpAddr, String)> {
+    let links = label.reach.iter().flat_map(|reach| &reach.links);
+    links
+        .filter(|_| !label.on_host)
+        .map(|name| (IpAddr::V4(Ipv4Addr::LOCALHOST), name.to_string()))
+        .collect()
 }
 
 /// The kernel's own directory beside a writable layer; on the same file system, as it must be.

@@ -45,7 +45,7 @@ mod settled;
 mod stdio;
 pub mod supervise;
 
-pub use address::{forget_namespace, socket_for};
+pub use address::{LINK_PORT, forget_namespace, listen_inside, socket_for};
 pub use adopt::Adopted;
 pub use error::Error;
 pub use machine::Machine;

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use noon_domain::{Address, Exit};
+use noon_domain::{Address, Exit, Reach};
 use noon_sandbox::{Ended, Notice, Shim};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -105,6 +105,13 @@ impl Live {
                 port: self.label.port,
             }
         }
+    }
+
+    /// Where the router can listen inside it, if it knows names of other apps.
+    pub fn inside(&self) -> Option<Address> {
+        let knows = |reach: &Reach| !reach.links.is_empty();
+        let is_linked = self.label.reach.as_ref().is_some_and(knows) && !self.label.on_host;
+        is_linked.then(|| self.address())
     }
 
     /// Its network namespace, if it has one of its own.

@@ -83,6 +83,8 @@ pub(crate) struct View {
     pub timeouts: Timeouts,
     /// Its first process inside the walls, by its number outside.
     pub init: Option<u32>,
+    /// Where the router can listen inside it, if it knows names of other apps.
+    pub inside: Option<Address>,
     /// How the last run ended.
     pub exit: Option<Exit>,
     /// Whether it was told to end because its time was up.
@@ -117,6 +119,7 @@ impl View {
             address: None,
             timeouts: Timeouts::default(),
             init: None,
+            inside: None,
             exit: None,
             timed_out: false,
             why: None,
@@ -223,6 +226,7 @@ impl Post {
                 .lifetime
                 .map(|life| view.started_at.after(life)),
             endpoint: view.address.filter(|_| reachable).map(endpoint),
+            inside: view.inside,
         })
     }
 }

@@ -15,23 +15,36 @@ use crate::http::request::{Refusal, Request};
 use crate::http::scan::{Scan, scan};
 use crate::page::{Page, Wanted};
 use crate::record::{Fault, Record};
+use crate::routes::Entrance;
 use crate::socket::Socket;
 use crate::worker::Worker;
 
 /// How long the rest of a body that nobody wants is read, so that the answer arrives.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// Who is at the other end of a connection, and how they came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visitor {
+    pub(crate) ip: IpAddr,
+    /// The port they came to.
+    pub(crate) port: u16,
+    pub(crate) entrance: Entrance,
+}
+
 /// Serves one connection of a client to its end.
-pub(crate) async fn run(worker: &Worker, mut client: Socket, (ip, port): (IpAddr, u16)) {
+pub(crate) async fn run(worker: &Worker, mut client: Socket, visitor: Visitor) {
     loop {
         let request = match next_head(worker, &mut client).await {
-            Ok(Some(head)) => Request::read(&head, &worker.door(ip, port), &worker.post.limits),
+            Ok(Some(head)) => Request::read(&head, &worker.door(&visitor), &worker.post.limits),
             Ok(None) => return,
             Err(refusal) => Err(refusal),
         };
         let keeps = match request {
-            Ok(request) => Exchange::new(worker, &mut client, request).run().await,
-            Err(refusal) => refuse(worker, &mut client, (refusal, ip)).await,
+            Ok(request) => {
+                let exchange = Exchange::new(worker, &mut client, (request, visitor.entrance));
+                exchange.run().await
+            }
+            Err(refusal) => refuse(worker, &mut client, (refusal, visitor)).await,
         };
         if !keeps {
             return close(&mut client).await;
@@ -86,7 +99,11 @@ async fn rest_of_head(client: &mut Socket, limit: usize) -> Result<Option<BytesM
 
 /// Answers a request that goes no further, and ends the connection: where its body ends, if it
 /// has one, nobody knows.
-async fn refuse(worker: &Worker, client: &mut Socket, (refusal, ip): (Refusal, IpAddr)) -> bool {
+async fn refuse(
+    worker: &Worker,
+    client: &mut Socket,
+    (refusal, visitor): (Refusal, Visitor),
+) -> bool {
     let page = Page::refused(refusal.status);
     let head_only = refusal.line.method == "HEAD";
     let (bytes, body) = page.render(Wanted {
@@ -97,18 +114,19 @@ async fn refuse(worker: &Worker, client: &mut Socket, (refusal, ip): (Refusal, I
     // A client that is gone has no use for the page.
     let _ = timeout(LINGER, client.write_all(&bytes)).await;
     let host = refusal.line.host.unwrap_or_default();
-    if let Ok(site) = worker.post.routes.site(&host) {
+    if let Ok(site) = worker.post.routes.site(visitor.entrance, &host) {
         let record = Record {
             method: refusal.line.method,
             path: refusal.line.path,
             host,
-            forwarded_for: ip.to_canonical().to_string(),
+            forwarded_for: visitor.ip.to_canonical().to_string(),
             status: refusal.status,
             bytes: body,
             fault: Some(Fault {
                 code: Code::RequestError,
                 cause: Some(refusal.cause),
             }),
+            from: worker.post.routes.source(visitor.entrance),
             ..Record::default()
         };
         worker.log(site.app, &record);

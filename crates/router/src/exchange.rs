@@ -13,9 +13,10 @@ use crate::flow::Flow;
 use crate::http::body::Body;
 use crate::http::request::Request;
 use crate::http::response::Asked;
+use crate::inside::unlinked;
 use crate::page::{Page, Wanted};
 use crate::record::{Fault, Record};
-use crate::routes::{Hold, Seeker, Site, Unrouted};
+use crate::routes::{Entrance, Hold, Seeker, Site, Unrouted};
 use crate::socket::Socket;
 use crate::talk::{Broken, Talk};
 use crate::worker::Worker;
@@ -29,6 +30,7 @@ const DISCARD: Duration = Duration::from_secs(5);
 pub(crate) struct Exchange<'a> {
     worker: &'a Worker,
     client: &'a mut Socket,
+    entrance: Entrance,
     request: Request,
     record: Record,
     /// The rest of the body, once some of it may have been sent.
@@ -40,18 +42,24 @@ pub(crate) struct Exchange<'a> {
 
 impl<'a> Exchange<'a> {
     /// Takes up a request.
-    pub(crate) fn new(worker: &'a Worker, client: &'a mut Socket, request: Request) -> Self {
+    pub(crate) fn new(
+        worker: &'a Worker,
+        client: &'a mut Socket,
+        (request, entrance): (Request, Entrance),
+    ) -> Self {
         let record = Record {
             method: request.line.method.clone(),
             path: request.line.path.clone(),
             host: request.line.host.clone().unwrap_or_default(),
             request_id: request.id.clone(),
             forwarded_for: request.forwarded_for.clone(),
+            from: worker.post.routes.source(entrance),
             ..Record::default()
         };
         Self {
             worker,
             client,
+            entrance,
             keeps: request.keeps_alive,
             request,
             record,
@@ -86,7 +94,9 @@ impl<'a> Exchange<'a> {
         let mut changes = routes.changes();
         loop {
             changes.borrow_and_update();
-            let site = routes.site(&self.record.host).map_err(|_| None)?;
+            let site = routes
+                .site(self.entrance, &self.record.host)
+                .map_err(|_| None)?;
             let why = match site.ready() {
                 Ok(_) => return Ok(site),
                 Err(why) => why,
@@ -127,6 +137,7 @@ impl<'a> Exchange<'a> {
 
     fn take(&self, tried: &[ProcessId]) -> Result<Hold, Broken> {
         let seeker = Seeker {
+            entrance: self.entrance,
             host: &self.record.host,
             tried,
             thread: self.worker.post.thread,
@@ -199,7 +210,12 @@ impl<'a> Exchange<'a> {
             upgrades: self.request.upgrades,
         };
         let wants_more = || self.request.keeps_alive && !self.worker.is_stopping();
-        let outcome = talk.carry(asked, wants_more).await;
+        let unlinked = unlinked(self.worker, self.entrance, &self.record.host);
+        let outcome = tokio::select! {
+            biased;
+            outcome = talk.carry(asked, wants_more) => outcome,
+            () = unlinked => Err(Broken::Failed(Code::ClientInterrupted, Some("link removed"))),
+        };
         let (told, server, upload) = talk.end();
         self.upload = Some(upload);
         self.has_answered = told.has_answered;

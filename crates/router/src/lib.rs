@@ -6,7 +6,8 @@
 //!
 //! How it is laid out: `http` is pure (bytes in, values out); `flow` moves one direction of one
 //! message, `talk` both at once; `exchange` is the story of one request, `connection` of one
-//! client, `worker` of one thread. [`Routes`] is what all threads share, [`feed`] how control
+//! client, `worker` of one thread, `inside` of links: there the router listens within the processes
+//! of an app that is linked to others. [`Routes`] is what all threads share, [`feed`] how control
 //! fills it from another process.
 //!
 //! Invariants:
@@ -16,6 +17,7 @@
 //! - Nothing is shared on a request's way but the table and the counts.
 //! - Framing is never guessed: what two readers might read differently is refused. Bodies pass as
 //!   they came; a head is written anew.
+//! - What came in inside a process is led to what its app is linked to, and to nothing else.
 //! - Without control the last table serves on, and from a file after a restart.
 //!
 //! Deliberately absent: hyper (its cost, its memory per idle connection, and framing it hides),
@@ -29,6 +31,7 @@ mod exchange;
 pub mod feed;
 mod flow;
 mod http;
+mod inside;
 mod page;
 mod pool;
 mod record;
@@ -41,4 +44,4 @@ mod worker;
 
 pub use routes::Routes;
 pub use serve::{ServeError, serve};
-pub use settings::{Hooks, Limits, Network, NetworkError, Settings, SocketFn};
+pub use settings::{Hooks, Limits, ListenFn, Network, NetworkError, Settings, SocketFn};

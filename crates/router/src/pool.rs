@@ -84,7 +84,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::routes::{Hold, Routes, Seeker};
+    use crate::routes::{Entrance, Hold, Routes, Seeker};
 
     fn apply(routes: &Routes, ready: Result<Vec<Endpoint>, NoBackend>) {
         let (app, app_name) = (AppId::new(), "demo".parse().unwrap());
@@ -110,6 +110,7 @@ mod tests {
             }]),
         );
         let seeker = Seeker {
+            entrance: Entrance::World,
             host: "demo.test",
             tried: &[],
             thread: 0,

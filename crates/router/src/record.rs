@@ -19,6 +19,8 @@ pub(crate) struct Record {
     pub(crate) status: u16,
     pub(crate) bytes: u64,
     pub(crate) fault: Option<Fault>,
+    /// The app in which the request was made, for one that came through a link.
+    pub(crate) from: Option<String>,
 }
 
 /// What went wrong.
@@ -49,6 +51,9 @@ impl Record {
             " status={} bytes={} protocol=http",
             self.status, self.bytes
         );
+        if let Some(from) = &self.from {
+            field(&mut line, " from=", from);
+        }
         line
     }
 
@@ -122,6 +127,7 @@ mod tests {
             status: 200,
             bytes: 13,
             fault: None,
+            from: None,
         }
     }
 
@@ -146,6 +152,16 @@ mod tests {
             failed.line(),
             "at=error code=H14 desc=\"No web processes running\" method=GET path=\"/\" host=x.test \
              request_id=abc fwd=\"1.2.3.4\" dyno= connect= service= status=503 bytes=0 protocol=http"
+        );
+    }
+
+    #[test]
+    fn what_came_through_a_link_names_the_app_it_came_from() {
+        let from = Some("caller".to_owned());
+        let line = Record { from, ..record() }.line();
+        assert!(
+            line.ends_with("status=200 bytes=13 protocol=http from=caller"),
+            "{line}"
         );
     }
 

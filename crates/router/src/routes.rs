@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use noon_domain::{AppId, Backend, Endpoint, Hostname, NoBackend, ProcessId, RouteTable};
+use noon_domain::{Address, AppId, Backend, Endpoint, Hostname, NoBackend, ProcessId, RouteTable};
 use tokio::sync::{Notify, watch};
 
 use crate::choice::{Candidate, choose};
@@ -35,7 +35,26 @@ struct Inner {
 #[derive(Default)]
 struct Live {
     generation: u64,
-    sites: HashMap<Hostname, Arc<Site>>,
+    sites: Sites,
+    insides: HashMap<ProcessId, Arc<Inside>>,
+}
+
+type Sites = HashMap<Hostname, Arc<Site>>;
+
+/// What the process of a linked app leads to.
+struct Inside {
+    app_name: String,
+    address: Address,
+    sites: Arc<Sites>,
+}
+
+/// Where a request came in, which decides what it can be led to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Entrance {
+    /// Through the router's own listeners.
+    World,
+    /// Inside this process.
+    Inside(ProcessId),
 }
 
 /// What answers for one app.
@@ -68,6 +87,7 @@ pub(crate) enum Unrouted {
 
 /// Whoever looks for a process.
 pub(crate) struct Seeker<'a> {
+    pub(crate) entrance: Entrance,
     pub(crate) host: &'a str,
     pub(crate) tried: &'a [ProcessId],
     pub(crate) thread: usize,
@@ -140,8 +160,26 @@ impl Routes {
     }
 
     /// The app that answers for a host.
-    pub(crate) fn site(&self, host: &str) -> Result<Arc<Site>, NoBackend> {
-        self.0.live.load().find(host).cloned()
+    pub(crate) fn site(&self, entrance: Entrance, host: &str) -> Result<Arc<Site>, NoBackend> {
+        self.0.live.load().find(entrance, host).cloned()
+    }
+
+    /// The processes inside which the router listens, and where.
+    pub(crate) fn insides(&self) -> Vec<(ProcessId, Address)> {
+        let live = self.0.live.load();
+        let inside = |(id, inside): (&ProcessId, &Arc<Inside>)| (*id, inside.address.clone());
+        live.insides.iter().map(inside).collect()
+    }
+
+    /// The name of the app in which what came in there was made; `None` for the world.
+    pub(crate) fn source(&self, entrance: Entrance) -> Option<String> {
+        let Entrance::Inside(process) = entrance else {
+            return None;
+        };
+        let live = self.0.live.load();
+        live.insides
+            .get(&process)
+            .map(|inside| inside.app_name.clone())
     }
 
     /// Takes a process for one request, and counts it in.
@@ -149,7 +187,9 @@ impl Routes {
         loop {
             let epoch = self.0.epoch.load(SeqCst);
             let live = self.0.live.load();
-            let site = live.find(seeker.host).map_err(Unrouted::NoBackend)?;
+            let site = live
+                .find(seeker.entrance, seeker.host)
+                .map_err(Unrouted::NoBackend)?;
             let ready = site.ready().map_err(Unrouted::NoBackend)?;
             let upstream = self.pick(ready, seeker).ok_or(Unrouted::AllTried)?;
             let hold = Hold::new(self.clone(), upstream.clone(), seeker.thread);
@@ -203,25 +243,45 @@ fn endpoints(table: &RouteTable) -> impl Iterator<Item = &Endpoint> {
 impl Live {
     fn new(table: &RouteTable, known: &mut HashMap<Endpoint, Arc<Upstream>>) -> Self {
         let mut made: HashMap<*const Backend, Arc<Site>> = HashMap::new();
-        let mut sites = HashMap::new();
-        for (host, backend) in table.iter() {
-            let site = made
-                .entry(Arc::as_ptr(backend))
-                .or_insert_with(|| Arc::new(Site::new(backend, known)));
-            sites.insert(host.clone(), site.clone());
+        let mut site = |backend: &Arc<Backend>| {
+            made.entry(Arc::as_ptr(backend))
+                .or_insert_with(|| Arc::new(Site::new(backend, known)))
+                .clone()
+        };
+        let mut named = |(host, backend): (&Hostname, &Arc<Backend>)| (host.clone(), site(backend));
+        let sites = table.iter().map(&mut named).collect();
+        let mut insides = HashMap::new();
+        for linked in table.links() {
+            let sites: Arc<Sites> = Arc::new(linked.hosts.iter().map(&mut named).collect());
+            for (process, address) in &linked.processes {
+                let inside = Inside {
+                    app_name: linked.app_name.to_string(),
+                    address: address.clone(),
+                    sites: sites.clone(),
+                };
+                insides.insert(*process, Arc::new(inside));
+            }
         }
         Self {
             generation: table.generation,
             sites,
+            insides,
         }
     }
 
-    fn find(&self, host: &str) -> Result<&Arc<Site>, NoBackend> {
+    fn find(&self, entrance: Entrance, host: &str) -> Result<&Arc<Site>, NoBackend> {
+        let sites = match entrance {
+            Entrance::World => &self.sites,
+            Entrance::Inside(process) => {
+                let inside = self.insides.get(&process);
+                &inside.ok_or(NoBackend::UnknownHost)?.sites
+            }
+        };
         let host = host.strip_suffix('.').unwrap_or(host);
         let found = if host.bytes().any(|b| b.is_ascii_uppercase()) {
-            self.sites.get(host.to_ascii_lowercase().as_str())
+            sites.get(host.to_ascii_lowercase().as_str())
         } else {
-            self.sites.get(host)
+            sites.get(host)
         };
         found.ok_or(NoBackend::UnknownHost)
     }
@@ -312,7 +372,7 @@ impl Drop for Hold {
 
 #[cfg(test)]
 mod tests {
-    use noon_domain::Address;
+    use noon_domain::{Address, Linked};
 
     use super::*;
 
@@ -338,6 +398,7 @@ mod tests {
 
     fn seeker(host: &str) -> Seeker<'_> {
         Seeker {
+            entrance: Entrance::World,
             host,
             tried: &[],
             thread: 0,
@@ -349,9 +410,41 @@ mod tests {
     fn hosts_are_found_in_any_case_and_others_are_unknown() {
         let routes = Routes::new();
         routes.apply(&table(1, Ok(vec![endpoint()])));
-        assert!(routes.site("Demo.TEST.").is_ok());
+        assert!(routes.site(Entrance::World, "Demo.TEST.").is_ok());
         let error = routes.take(&seeker("other.test")).err();
         assert_eq!(error, Some(Unrouted::NoBackend(NoBackend::UnknownHost)));
+    }
+
+    #[test]
+    fn a_process_leads_to_what_its_app_is_linked_to_and_nowhere_else() {
+        let (routes, inside) = (Routes::new(), ProcessId::new());
+        let unlinked = table(1, Ok(vec![endpoint()]));
+        let demo = unlinked.find("demo.test").unwrap().clone();
+        let linked = Linked {
+            app: AppId::new(),
+            app_name: "caller".parse().unwrap(),
+            processes: [(inside, endpoint().address)].into(),
+            hosts: [("demo.internal".parse().unwrap(), demo)].into(),
+        };
+        routes.apply(&unlinked.clone().with_links([linked]));
+        let knows = |entrance, host| routes.site(entrance, host).is_ok();
+        assert!(knows(Entrance::Inside(inside), "demo.internal"));
+        assert!(
+            !knows(Entrance::Inside(inside), "demo.test"),
+            "the world's host"
+        );
+        assert!(!knows(Entrance::World, "demo.internal"), "from the world");
+        let another = Entrance::Inside(ProcessId::new());
+        assert!(!knows(another, "demo.internal"), "from another process");
+        assert_eq!(
+            routes.source(Entrance::Inside(inside)).as_deref(),
+            Some("caller")
+        );
+        routes.apply(&unlinked);
+        assert!(
+            !knows(Entrance::Inside(inside), "demo.internal"),
+            "unlinked"
+        );
     }
 
     #[test]

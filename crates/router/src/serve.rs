@@ -59,9 +59,10 @@ pub async fn serve(
         trusted: settings.trusted,
         stop: stopped,
         thread: 0,
+        threads: settings.threads.max(1),
     };
     let (told, endings) = mpsc::unbounded_channel();
-    for thread in 0..settings.threads.max(1) {
+    for thread in 0..post.threads {
         let told = told.clone();
         let ending = Ending {
             thread,

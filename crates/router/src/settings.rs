@@ -51,6 +51,8 @@ pub struct Limits {
     pub head: Duration,
     /// For a process that did not accept to be set aside.
     pub aside: Duration,
+    /// For what is in flight through a link that was removed.
+    pub unlink: Duration,
     /// For requests in flight when the router is told to stop.
     pub shutdown: Duration,
     /// The longest request line and status line, in bytes.
@@ -75,6 +77,7 @@ impl Default for Limits {
             keep_alive: Duration::from_secs(75),
             head: Duration::from_secs(30),
             aside: Duration::from_secs(5),
+            unlink: Duration::from_secs(5),
             shutdown: Duration::from_secs(30),
             line_bytes: 8192,
             name_bytes: 1000,
@@ -88,11 +91,16 @@ impl Default for Limits {
 /// Makes an unconnected TCP socket where an address lives; the flag asks for IPv6. May block.
 pub type SocketFn = Arc<dyn Fn(&Address, bool) -> io::Result<OwnedFd> + Send + Sync>;
 
+/// Listens where the links of a process lead, which lives at an address. May block.
+pub type ListenFn = Arc<dyn Fn(&Address) -> io::Result<TcpListener> + Send + Sync>;
+
 /// What the router asks of the rest of the house.
 #[derive(Clone)]
 pub struct Hooks {
     /// Makes a socket inside the network namespace of an [`Address::Namespace`].
     pub socket: SocketFn,
+    /// Listens inside the network namespace of a process that is linked to other apps.
+    pub listen: ListenFn,
     /// Takes the line that each request of a known app leaves.
     pub sink: PlatformSink,
 }

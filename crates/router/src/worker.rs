@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,11 +11,12 @@ use noon_domain::{AppId, LogLine, LogSource, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use crate::connection;
+use crate::connection::{self, Visitor};
 use crate::http::forwarded::Door;
+use crate::inside;
 use crate::pool::Pool;
 use crate::record::Record;
-use crate::routes::Routes;
+use crate::routes::{Entrance, Routes};
 use crate::settings::{Hooks, Limits, Network};
 use crate::socket::Socket;
 
@@ -33,6 +34,7 @@ pub(crate) struct Post {
     pub(crate) trusted: Vec<Network>,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) thread: usize,
+    pub(crate) threads: usize,
 }
 
 /// One thread of the router.
@@ -86,14 +88,17 @@ impl Worker {
     }
 
     /// Describes a connection to its requests.
-    pub(crate) fn door(&self, client: IpAddr, port: u16) -> Door {
+    pub(crate) fn door(&self, visitor: &Visitor) -> Door {
+        let client = visitor.ip;
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         Door {
             client,
-            port,
-            is_trusted: self.post.trusted.iter().any(|net| net.contains(client)),
+            port: visitor.port,
+            // An app that is linked to another is its owner's own, and tells of its own clients.
+            is_trusted: visitor.entrance != Entrance::World
+                || self.post.trusted.iter().any(|net| net.contains(client)),
             now_ms: u64::try_from(now.as_millis()).unwrap_or_default(),
         }
     }
@@ -103,11 +108,13 @@ impl Worker {
 pub(crate) async fn run(worker: Rc<Worker>, listeners: Vec<tokio::net::TcpListener>) {
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
     for listener in listeners {
-        tokio::task::spawn_local(accept(worker.clone(), listener, alive.clone()));
+        let accept = accept(worker.clone(), listener, (Entrance::World, alive.clone()));
+        tokio::task::spawn_local(accept);
     }
-    drop(alive);
+    let insides = tokio::task::spawn_local(inside::keep(worker.clone(), alive));
     let sweeper = tokio::task::spawn_local(sweep(worker.clone()));
     worker.stopped().await;
+    insides.abort();
     if timeout(worker.post.limits.shutdown, all_gone.recv())
         .await
         .is_err()
@@ -120,7 +127,12 @@ pub(crate) async fn run(worker: Rc<Worker>, listeners: Vec<tokio::net::TcpListen
     sweeper.abort();
 }
 
-async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener, alive: mpsc::Sender<()>) {
+/// Takes connections until told to stop. Each holds on to `alive`.
+pub(crate) async fn accept(
+    worker: Rc<Worker>,
+    listener: tokio::net::TcpListener,
+    (entrance, alive): (Entrance, mpsc::Sender<()>),
+) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -131,7 +143,12 @@ async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener, alive: mp
                 let (worker, alive) = (worker.clone(), alive.clone());
                 tokio::task::spawn_local(async move {
                     let port = stream.local_addr().as_ref().map_or(0, SocketAddr::port);
-                    connection::run(&worker, Socket::new(stream), (peer.ip(), port)).await;
+                    let visitor = Visitor {
+                        ip: peer.ip(),
+                        port,
+                        entrance,
+                    };
+                    connection::run(&worker, Socket::new(stream), visitor).await;
                     drop(alive);
                 });
             }

@@ -30,6 +30,7 @@ mod error;
 mod formation;
 mod key;
 mod ledger;
+mod links;
 mod outcomes;
 mod releases;
 mod row;

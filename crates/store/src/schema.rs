@@ -8,15 +8,24 @@ use crate::key::Keys;
 use crate::{Error, db, seal};
 
 /// All steps, the oldest first. A step that was ever released is never changed.
-const STEPS: [fn(Kind) -> String; 4] = [
+const STEPS: [fn(Kind) -> String; 5] = [
     first,
     |_| NETWORKS.to_owned(),
     |_| include_str!("../schema/process_settings.sql").to_owned(),
     |_| include_str!("../schema/timings.sql").to_owned(),
+    |_| LINKS.to_owned(),
 ];
 
 /// NULL: as the platform has it.
 const NETWORKS: &str = "ALTER TABLE apps ADD COLUMN network TEXT";
+
+const LINKS: &str = "CREATE TABLE links (
+    from_id TEXT NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+    to_id TEXT NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (from_id, to_id)
+);
+CREATE INDEX links_by_target ON links (to_id)";
 
 /// What the key must open.
 const CHECK: &[u8] = b"noon";

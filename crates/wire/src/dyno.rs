@@ -81,6 +81,7 @@ impl From<(Process, DynoContext)> for Dyno {
             boot: _,       // shown below /noon/
             expires_at: _, // shown below /noon/
             endpoint: _,   // the router's affair
+            inside: _,     // the same
         } = process;
         let DynoContext {
             app,

@@ -134,6 +134,27 @@ pub struct TypeLimitsUpdate {
     pub stop_timeout: Option<String>,
 }
 
+/// `GET /noon/apps/X/links`: an app that X's processes reach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkInfo {
+    /// The app.
+    pub app: crate::Named,
+    /// The name under which X's processes reach its web processes, at port 80.
+    pub host: String,
+    /// When the link was made.
+    pub created_at: crate::Time,
+    /// Whether processes of X were replaced just now, so that they know the name.
+    #[serde(default)]
+    pub restarted: bool,
+}
+
+/// The body of `POST /noon/apps/X/links`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkCreate {
+    /// The app to reach, by name or id.
+    pub app: String,
+}
+
 /// `GET /noon/server`: what a client needs to know of the platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerInfo {

@@ -134,6 +134,7 @@ fn processes_and_formations_are_valid() {
         boot: None,
         expires_at: None,
         endpoint: None,
+        inside: None,
     };
     let context = wire::DynoContext {
         app: named(),

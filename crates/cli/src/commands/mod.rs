@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod domains;
 pub mod git_credentials;
 pub mod info;
+pub mod links;
 pub mod login;
 pub mod logout;
 pub mod logs;

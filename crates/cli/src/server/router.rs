@@ -22,6 +22,7 @@ pub fn play(mut stage: Stage) -> Result<(), ServerError> {
         let logs = LogClient::connect(stage.data.socket("logs")).map_err(|e| say(&e))?;
         let hooks = Hooks {
             socket: Arc::new(noon_machine::socket_for),
+            listen: Arc::new(noon_machine::listen_inside),
             sink: logs.sink(),
         };
         let routes = Routes::new();

@@ -6,6 +6,7 @@ mod config;
 mod deploys;
 mod doctor;
 mod laws;
+mod links;
 mod load;
 mod logs;
 mod memory;

@@ -1,11 +1,13 @@
 //! The table and the reports as JSON. The domain knows nothing of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use noon_domain::{Address, AppId, Backend, Endpoint, NoBackend, ProcessId, RouteTable};
+use noon_domain::{
+    Address, AppId, Backend, Endpoint, Hostname, Linked, NoBackend, ProcessId, RouteTable,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -16,6 +18,9 @@ pub(crate) struct TableMessage {
     pub(crate) edition: u64,
     generation: u64,
     apps: Vec<AppEntry>,
+    /// Absent from what an older noon wrote, and passed over by one.
+    #[serde(default)]
+    links: Vec<LinkedEntry>,
 }
 
 /// What a router says back.
@@ -33,6 +38,15 @@ struct AppEntry {
     name: String,
     hosts: Vec<String>,
     backend: BackendEntry,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LinkedEntry {
+    app: Uuid,
+    name: String,
+    processes: Vec<(Uuid, AddressEntry)>,
+    /// Names, and the apps they lead to.
+    hosts: Vec<(String, Uuid)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -79,14 +93,17 @@ impl TableMessage {
             edition,
             generation: table.generation,
             apps: apps.into_values().collect(),
+            links: table.links().map(LinkedEntry::new).collect(),
         }
     }
 
     /// Reads the table.
     pub(crate) fn table(&self) -> Result<RouteTable, BadEntry> {
         let mut hosts = Vec::new();
+        let mut backends = HashMap::new();
         for entry in &self.apps {
             let backend = Arc::new(entry.backend()?);
+            backends.insert(entry.app, backend.clone());
             for host in &entry.hosts {
                 hosts.push((
                     host.parse().map_err(|_| BadEntry(host.clone()))?,
@@ -94,7 +111,67 @@ impl TableMessage {
                 ));
             }
         }
-        Ok(RouteTable::new(self.generation, hosts))
+        let links = self.links.iter().map(|entry| entry.linked(&backends));
+        let links = links.collect::<Result<Vec<_>, _>>()?;
+        Ok(RouteTable::new(self.generation, hosts).with_links(links))
+    }
+}
+
+impl LinkedEntry {
+    fn new(linked: &Linked) -> Self {
+        let Linked {
+            app,
+            app_name,
+            processes,
+            hosts,
+        } = linked;
+        let process = |(id, address): (&ProcessId, &Address)| (id.as_uuid(), address.into());
+        let host = |(host, to): (&Hostname, &Arc<Backend>)| (host.to_string(), to.app.as_uuid());
+        Self {
+            app: app.as_uuid(),
+            name: app_name.to_string(),
+            processes: processes.iter().map(process).collect(),
+            hosts: hosts.iter().map(host).collect(),
+        }
+    }
+
+    /// Every app has a host of its own, so that what a link leads to is among the backends.
+    fn linked(&self, backends: &HashMap<Uuid, Arc<Backend>>) -> Result<Linked, BadEntry> {
+        let mut hosts = BTreeMap::new();
+        for (host, app) in &self.hosts {
+            let backend = backends.get(app).ok_or_else(|| BadEntry(host.clone()))?;
+            let host = host.parse().map_err(|_| BadEntry(host.clone()))?;
+            hosts.insert(host, backend.clone());
+        }
+        let process =
+            |(id, address): &(Uuid, AddressEntry)| (ProcessId::from_uuid(*id), address.into());
+        Ok(Linked {
+            app: AppId::from_uuid(self.app),
+            app_name: self.name.parse().map_err(|_| BadEntry(self.name.clone()))?,
+            processes: self.processes.iter().map(process).collect(),
+            hosts,
+        })
+    }
+}
+
+impl From<&Address> for AddressEntry {
+    fn from(address: &Address) -> Self {
+        match address.clone() {
+            Address::Namespace { shim, port } => Self::Namespace { shim, port },
+            Address::Tcp(address) => Self::Tcp(address),
+        }
+    }
+}
+
+impl From<&AddressEntry> for Address {
+    fn from(entry: &AddressEntry) -> Self {
+        match entry {
+            AddressEntry::Namespace { shim, port } => Self::Namespace {
+                shim: shim.clone(),
+                port: *port,
+            },
+            AddressEntry::Tcp(address) => Self::Tcp(*address),
+        }
     }
 }
 
@@ -157,29 +234,18 @@ impl EndpointEntry {
             name,
             address,
         } = endpoint;
-        let address = match address.clone() {
-            Address::Namespace { shim, port } => AddressEntry::Namespace { shim, port },
-            Address::Tcp(address) => AddressEntry::Tcp(address),
-        };
         Self {
             process: process.as_uuid(),
             name: name.to_string(),
-            address,
+            address: address.into(),
         }
     }
 
     fn endpoint(&self) -> Result<Endpoint, BadEntry> {
-        let address = match &self.address {
-            AddressEntry::Namespace { shim, port } => Address::Namespace {
-                shim: shim.clone(),
-                port: *port,
-            },
-            AddressEntry::Tcp(address) => Address::Tcp(*address),
-        };
         Ok(Endpoint {
             process: ProcessId::from_uuid(self.process),
             name: self.name.parse().map_err(|_| BadEntry(self.name.clone()))?,
-            address,
+            address: (&self.address).into(),
         })
     }
 }
@@ -224,9 +290,49 @@ mod tests {
         {
             hosts.push((format!("x{index}.test").parse().unwrap(), backend(Err(why))));
         }
-        let table = RouteTable::new(7, hosts);
+        let linked = Linked {
+            app: AppId::new(),
+            app_name: "caller".parse().unwrap(),
+            processes: [(ProcessId::new(), Address::Tcp(([127, 0, 0, 1], 1).into()))].into(),
+            hosts: [("demo.internal".parse().unwrap(), hosts[0].1.clone())].into(),
+        };
+        let table = RouteTable::new(7, hosts).with_links([linked]);
         let json = serde_json::to_string(&TableMessage::new(3, &table)).unwrap();
         let read: TableMessage = serde_json::from_str(&json).unwrap();
         assert_eq!((read.table().unwrap(), read.edition), (table, 3));
+    }
+
+    #[test]
+    fn a_table_that_an_older_noon_kept_has_no_links() {
+        let id = Uuid::new_v4();
+        let older = format!(
+            r#"{{"edition":2,"generation":9,"apps":[{{"app":"{id}","name":"demo",
+            "hosts":["demo.test"],"backend":"no_processes"}}]}}"#
+        );
+        let read: TableMessage = serde_json::from_str(&older).unwrap();
+        let table = read.table().unwrap();
+        assert_eq!((table.generation, table.links().count()), (9, 0));
+        assert!(table.find("demo.test").is_ok());
+    }
+
+    #[test]
+    fn an_older_noon_reads_what_it_knows_of_a_table_with_links() {
+        #[derive(Deserialize)]
+        struct Older {
+            edition: u64,
+            apps: Vec<AppEntry>,
+        }
+        let backend = backend(Err(NoBackend::Crashed));
+        let linked = Linked {
+            app: AppId::new(),
+            app_name: "caller".parse().unwrap(),
+            processes: BTreeMap::new(),
+            hosts: [("demo.internal".parse().unwrap(), backend.clone())].into(),
+        };
+        let table = RouteTable::new(7, [("a.test".parse().unwrap(), backend)]);
+        let table = table.with_links([linked]);
+        let json = serde_json::to_string(&TableMessage::new(3, &table)).unwrap();
+        let read: Older = serde_json::from_str(&json).unwrap();
+        assert_eq!((read.edition, read.apps.len()), (3, 1));
     }
 }

@@ -52,6 +52,7 @@ pub struct HouseSettings {
     pub threads: usize,
     pub routes: Routes,
     pub socket: noon_router::SocketFn,
+    pub listen: noon_router::ListenFn,
 }
 
 impl Default for HouseSettings {
@@ -62,6 +63,7 @@ impl Default for HouseSettings {
             threads: 2,
             routes: Routes::new(),
             socket: Arc::new(|_, _| Err(io::Error::other("no sockets here"))),
+            listen: Arc::new(|_| Err(io::Error::other("no links here"))),
         }
     }
 }
@@ -74,6 +76,7 @@ impl House {
         let kept = lines.clone();
         let hooks = Hooks {
             socket: settings.socket,
+            listen: settings.listen,
             sink: Arc::new(move |line| kept.lock().unwrap().push(line)),
         };
         let given = Settings {

@@ -173,6 +173,32 @@ promises! {
         assert!(store.all_domains().await.unwrap().is_empty());
     }
 
+    async fn a_link_has_one_direction_and_goes_with_either_app(db: &Backend) {
+        let world = World::new(db).await;
+        let (store, a) = (&world.store, world.app.id);
+        let (b, c) = (world.another("second").await.id, world.another("third").await.id);
+        let link = store.add_link(a, b).await.unwrap();
+        assert_eq!((link.from, link.to), (a, b));
+        assert_eq!(store.links_from(a).await.unwrap(), [link]);
+        assert_eq!(store.links_to(b).await.unwrap(), [link]);
+        assert!(store.links_from(b).await.unwrap().is_empty());
+        assert!(store.links_to(a).await.unwrap().is_empty());
+        let twice = store.add_link(a, b).await;
+        assert!(matches!(twice, Err(Error::Taken { what: "link", .. })));
+        let back = store.remove_link(b, a).await;
+        assert!(matches!(back, Err(Error::NotFound { what: "link", .. })));
+        let nobody = store.add_link(a, AppId::new()).await;
+        assert!(matches!(nobody, Err(Error::NotFound { what: "app", .. })));
+        store.remove_link(a, b).await.unwrap();
+        assert!(store.links_from(a).await.unwrap().is_empty());
+        store.add_link(a, b).await.unwrap();
+        store.add_link(c, a).await.unwrap();
+        store.destroy_app(b).await.unwrap();
+        assert!(store.links_from(a).await.unwrap().is_empty());
+        store.destroy_app(c).await.unwrap();
+        assert!(store.links_to(a).await.unwrap().is_empty());
+    }
+
     async fn a_destroyed_app_leaves_no_row(db: &Backend) {
         let world = World::new(db).await;
         let (store, id) = (&world.store, world.app.id);
@@ -200,6 +226,8 @@ promises! {
         store.set_not_before(id, &ProcessFilter::All, Timestamp::now()).await.unwrap();
         let timing = timings::timing(id, (2, "web.1"), timings::boot(1), 0);
         store.add_timings(&[timing]).await.unwrap();
+        let other = world.another("other").await.id;
+        store.add_link(id, other).await.unwrap();
 
         let kept = ["meta", "counters", "users", "tokens", "noon_schema"];
         for table in db.tables().await {
@@ -207,6 +235,8 @@ promises! {
             assert!(filled, "the test puts nothing in {table}");
         }
         store.destroy_app(id).await.unwrap();
+        assert!(store.links_to(other).await.unwrap().is_empty());
+        store.destroy_app(other).await.unwrap();
         for table in db.tables().await {
             let empty = kept.contains(&table.as_str()) || db.count(&table).await == 0;
             assert!(empty, "rows are left in {table}");
