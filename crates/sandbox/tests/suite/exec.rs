@@ -359,6 +359,48 @@ fn a_command_inside_has_a_terminal_that_changes_its_size() {
 }
 
 #[test]
+fn a_shell_inside_keeps_its_jobs_apart() {
+    if !can_run() {
+        return;
+    }
+    let ground = Ground::new();
+    let running = app(&ground, "");
+    let pty = open_pty(PtySize { rows: 24, cols: 80 }).unwrap();
+    let shell = ExecSpec {
+        argv: ["/bin/bash", "--norc", "-i"].map(str::to_owned).to_vec(),
+        ..command("")
+    };
+    let exec = Shim::exec(&running.dir, &shell, Stdio::Terminal(pty.inner));
+    let exec = exec.unwrap_or_else(|error| panic!("{}", story(&error)));
+    let mut terminal = File::from(pty.outer);
+    terminal
+        .write_all(b"stty -echo; PS1=; echo ready\n")
+        .unwrap();
+    let mut before = String::new();
+    loop {
+        let line = read_line(&mut terminal);
+        if line.trim() == "ready" {
+            break;
+        }
+        before.push_str(&line);
+    }
+    assert!(!before.contains("job control"), "{before}");
+    terminal.write_all(b"echo up; sleep 1000\n").unwrap();
+    assert_eq!(read_line(&mut terminal).trim(), "up");
+    // Not before the job has the terminal.
+    wait_until("the job runs", || {
+        run(&running.dir, "cat /proc/[0-9]*/comm")
+            .0
+            .matches("sleep")
+            .count()
+            == 2
+    });
+    terminal.write_all(b"\x03").unwrap();
+    terminal.write_all(b"exit 5\n").unwrap();
+    assert_eq!(exec.wait().unwrap(), Ended::Code(5));
+}
+
+#[test]
 fn a_command_inside_ends_with_the_one_who_asked_for_it() {
     if !can_run() {
         return;
