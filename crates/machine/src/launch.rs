@@ -16,6 +16,9 @@ use crate::live::{self, Live};
 use crate::post::{Identity, Recipe};
 use crate::{Error, ports};
 
+/// How many files a process may have open: as many as on Heroku, and not as many as noon itself.
+const FILES: u64 = 10_000;
+
 /// Everything that one launch needs.
 pub(crate) struct Launch {
     pub house: Arc<House>,
@@ -214,6 +217,6 @@ fn limits(limits: &Limits) -> noon_sandbox::Limits {
         }),
         tasks: limits.tasks,
         disk: limits.disk,
-        nofile: None,
+        nofile: Some(FILES),
     }
 }

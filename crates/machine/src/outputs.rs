@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use noon_domain::{AppId, ProcessId};
 
@@ -27,7 +28,12 @@ pub struct Output {
 pub struct OutputScan {
     shims_dir: PathBuf,
     seen: HashSet<OsString>,
+    /// When the directory had last changed, if all that was in it then was seen.
+    seen_as_of: Option<SystemTime>,
 }
+
+/// A file system notes the time of a change so coarsely that two may seem to be one.
+const COARSE: Duration = Duration::from_secs(1);
 
 impl OutputScan {
     /// A scan of this directory of shims, that has found nothing yet.
@@ -35,15 +41,21 @@ impl OutputScan {
         Self {
             shims_dir: shims_dir.into(),
             seen: HashSet::new(),
+            seen_as_of: None,
         }
     }
 
     /// The pipes that no earlier scan found. A shim that does not answer yet is asked again by
     /// the next scan.
     pub fn scan(&mut self) -> Vec<Output> {
+        let changed = self.changed();
+        if changed.is_some() && changed == self.seen_as_of {
+            return Vec::new();
+        }
         let names = shim_names(&self.shims_dir);
         self.seen.retain(|name| names.contains(name));
         let mut found = Vec::new();
+        let mut is_whole = true;
         for name in names {
             if self.seen.contains(&name) {
                 continue;
@@ -53,10 +65,21 @@ impl OutputScan {
                     self.seen.insert(name);
                     found.extend(output);
                 }
-                Err(error) => tracing::debug!(shim = ?name, %error, "no output yet"),
+                Err(error) => {
+                    is_whole = false;
+                    tracing::debug!(shim = ?name, %error, "no output yet");
+                }
             }
         }
+        self.seen_as_of = changed.filter(|_| is_whole);
         found
+    }
+
+    /// When a shim came or went last; nothing, where that is too short ago to be sure.
+    fn changed(&self) -> Option<SystemTime> {
+        let changed = self.shims_dir.metadata().ok()?.modified().ok()?;
+        changed.elapsed().ok().filter(|age| *age > COARSE)?;
+        Some(changed)
     }
 }
 

@@ -8,6 +8,7 @@
 //! and only when every place has its process is what is out of date retired.
 
 use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 
 use noon_domain::{
     Intent, Place, ProcessId, ProcessName, ProcessState, Reach, ReleaseId, Size, Timestamp,
@@ -51,16 +52,21 @@ pub enum Step {
 pub fn plan(intent: &Intent, observed: &[Observed]) -> Vec<Step> {
     let mut starts = Vec::new();
     let mut awaits = Vec::new();
-    let mut kept = Vec::new();
+    let mut kept = HashSet::new();
     let release = intent.release.as_ref().map(|release| release.id);
+    let mut found: HashMap<&ProcessName, Vec<&Observed>> = HashMap::new();
+    for observed in observed {
+        found.entry(&observed.name).or_default().push(observed);
+    }
     for (place, release) in wanted(intent, release) {
-        match best(place, (release, &intent.reach), observed) {
+        let here = found.get(&place.name).map_or(&[][..], Vec::as_slice);
+        match best(place, (release, &intent.reach), here) {
             None => starts.push(Step::Start(place.clone())),
             Some(found) if found.pending && found.state != ProcessState::Up => {
-                kept.push(found.process);
+                kept.insert(found.process);
                 awaits.push(Step::Await(found.process));
             }
-            Some(found) => kept.push(found.process),
+            Some(found) => drop(kept.insert(found.process)),
         }
     }
     if !starts.is_empty() {
@@ -81,21 +87,20 @@ fn wanted(
     intent: &Intent,
     release: Option<ReleaseId>,
 ) -> impl Iterator<Item = (&Place, ReleaseId)> {
-    let first =
-        |index: usize, place: &Place| !intent.places[..index].iter().any(|p| p.name == place.name);
-    let places = intent.places.iter().enumerate();
+    let mut names = HashSet::new();
+    let places = intent.places.iter();
     places
-        .filter(move |(index, place)| first(*index, place))
-        .filter_map(move |(_, place)| Some((place, release?)))
+        .filter(move |place| names.insert(&place.name))
+        .filter_map(move |place| Some((place, release?)))
 }
 
 /// The process that fills a place: one that is up before one that is not, the newest of equals.
 fn best<'a>(
     place: &Place,
     (release, reach): (ReleaseId, &Reach),
-    observed: &'a [Observed],
+    observed: &[&'a Observed],
 ) -> Option<&'a Observed> {
-    let rank = |found: &&Observed| {
+    let rank = |found: &&'a Observed| {
         let state = match found.state {
             ProcessState::Up => 0,
             ProcessState::Starting => 1,
@@ -105,6 +110,7 @@ fn best<'a>(
     };
     observed
         .iter()
+        .copied()
         .filter(|found| is_up_to_date(found, place, release) && suffices(found, reach))
         .min_by_key(rank)
 }

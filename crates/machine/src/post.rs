@@ -163,6 +163,11 @@ impl Post {
         let _ = self.orders.send(order);
     }
 
+    /// Whether its present run is this one.
+    pub fn is_run(&self, process: ProcessId) -> bool {
+        self.view.borrow().process == process
+    }
+
     /// The post as it is now.
     pub fn view(&self) -> View {
         self.view.borrow().clone()

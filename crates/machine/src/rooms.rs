@@ -37,7 +37,7 @@ impl Rooms {
     /// Takes a post away whose last run was this one.
     pub fn leave(&self, identity: &Identity, process: ProcessId) {
         let room = self.of(identity.app);
-        locked(&room.posts).retain(|post| post.view().process != process);
+        locked(&room.posts).retain(|post| !post.is_run(process));
     }
 }
 
@@ -54,9 +54,7 @@ impl Room {
 
     /// The post whose present run is this one.
     pub fn find(&self, process: ProcessId) -> Option<Arc<Post>> {
-        self.posts()
-            .into_iter()
-            .find(|post| post.view().process == process)
+        self.posts().into_iter().find(|post| post.is_run(process))
     }
 
     /// The formation as planning sees it.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -54,6 +55,7 @@ pub fn serve(args: &ServerArgs) -> Result<(), ServerError> {
     })?;
     signals::log_to_stdout();
     look_at_machine(&settings)?;
+    allow_files();
     let data = Data::prepare(settings.data_dir.clone())?;
     let _held = data.hold()?;
     keys::master_key(&data.at("master.key"))?;
@@ -135,6 +137,9 @@ enum Event {
 
 impl Parent {
     async fn run(&mut self, meeting: &UnixListener) -> Result<(), ServerError> {
+        let children = signal(SignalKind::child());
+        let mut children =
+            children.map_err(|error| ServerError::failed("no signals of children", error))?;
         for role in Role::ALL {
             self.start(role, 0)?;
         }
@@ -151,7 +156,7 @@ impl Parent {
                 }
                 Some(role) = readies.recv() => Event::Ready(role),
                 Some((role, failures)) = agains.recv() => Event::Again(role, failures),
-                (role, status) = ended(&mut self.roles) => Event::Ended(role, status),
+                (role, status) = ended(&mut self.roles, &mut children) => Event::Ended(role, status),
                 _ = &mut stop => Event::Stop,
             };
             match event {
@@ -288,7 +293,7 @@ async fn meet(
 }
 
 /// Waits until any of the roles ends.
-async fn ended(roles: &mut HashMap<u8, Running>) -> (Role, ExitStatus) {
+async fn ended(roles: &mut HashMap<u8, Running>, children: &mut Signal) -> (Role, ExitStatus) {
     loop {
         for role in Role::ALL {
             let running = roles.get_mut(&(role as u8));
@@ -296,19 +301,19 @@ async fn ended(roles: &mut HashMap<u8, Running>) -> (Role, ExitStatus) {
                 return (role, status);
             }
         }
-        child_ended().await;
+        // What ended since the handler stands is not missed: it is told at the next call.
+        children.recv().await;
     }
 }
 
-/// Resolves when some child has ended.
-async fn child_ended() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::child()) {
-        Ok(mut children) => {
-            // A child that ended before the handler stood is found by the next look.
-            let _ = timeout(Duration::from_millis(500), children.recv()).await;
-        }
-        Err(_) => sleep(Duration::from_millis(100)).await,
+/// Lets this process and its roles have as many files open as the machine allows: each process of
+/// an app takes some.
+fn allow_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "no more files may be open than before");
     }
 }
 

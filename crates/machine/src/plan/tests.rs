@@ -374,7 +374,7 @@ proptest! {
         let steps = plan(&intent, &world);
         if steps.iter().any(|s| matches!(s, Step::Retire(_))) {
             for (place, release) in wanted(&intent, intent.release.as_ref().map(|r| r.id)) {
-                let filled = best(place, (release, &intent.reach), &world).unwrap();
+                let filled = best(place, (release, &intent.reach), &world.iter().collect::<Vec<_>>()).unwrap();
                 prop_assert!(filled.state == ProcessState::Up || !filled.pending);
                 prop_assert!(!steps.contains(&Step::Retire(filled.process)));
             }
