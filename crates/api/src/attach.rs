@@ -32,7 +32,7 @@ pub async fn attach(
         .and_then(|v| v.to_str().ok());
     if wanted != Some("noon-attach") {
         return Err(Failure::bad_request(
-            "this address is for `noon run`: upgrade to noon-attach",
+            "this address is for `noon run` and `noon ps exec`: upgrade to noon-attach",
         ));
     }
     let claim = house.control.claim(&secret)?;

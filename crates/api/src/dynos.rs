@@ -1,13 +1,14 @@
 //! `/apps/X/dynos`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use noon_control::{Permit, RunOrder, View};
+use noon_control::{Attachment, Permit, RunOrder, View, VisitOrder};
 use noon_domain::{Process, ProcessFilter, Version, WindowSize};
+use noon_wire::noon::{ExecCreate, ExecSession};
 use noon_wire::{Dyno, DynoContext, DynoCreate, Named};
 use uuid::Uuid;
 
@@ -58,11 +59,7 @@ pub async fn run(
     let order = order(create)?;
     let (process, attach_url) = if is_attached {
         let attachment = house.control.run_attached(&permit, order).await?;
-        let url = format!(
-            "{}/noon/attach/{}",
-            house.settings.url,
-            attachment.secret.expose()
-        );
+        let url = house.attach_url(&attachment);
         (attachment.process, Some(url))
     } else {
         (house.control.run_detached(&permit, order).await?, None)
@@ -84,26 +81,59 @@ fn order(create: DynoCreate) -> Result<RunOrder, Failure> {
         time_to_live,
         size,
     } = create;
-    let side = |env: &std::collections::BTreeMap<String, String>, key: &str, or: u16| {
-        env.get(key)
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(or)
-    };
-    let window = WindowSize {
-        columns: side(&env, "COLUMNS", 80),
-        rows: side(&env, "LINES", 24),
-    };
+    let has_terminal = attach && force_no_tty != Some(true);
+    let terminal = has_terminal.then(|| window(&env));
     let size = size.map(noon_wire::SizeRef::Plain);
     let size = size.as_ref().map(crate::formation::size_by).transpose()?;
-    let has_terminal = attach && force_no_tty != Some(true);
-    env.retain(|key, value| key.parse::<noon_domain::ConfigKey>().is_ok() && !value.contains('\0'));
+    retain_valid(&mut env);
     Ok(RunOrder {
         command,
         size,
         env,
-        terminal: has_terminal.then_some(window),
+        terminal,
         time_to_live: time_to_live.map(Duration::from_secs),
     })
+}
+
+/// The size of the user's window, by its environment.
+fn window(env: &BTreeMap<String, String>) -> WindowSize {
+    let side = |key: &str| env.get(key).and_then(|text| text.parse().ok());
+    WindowSize {
+        columns: side("COLUMNS").unwrap_or(80),
+        rows: side("LINES").unwrap_or(24),
+    }
+}
+
+fn retain_valid(env: &mut BTreeMap<String, String>) {
+    env.retain(|key, value| key.parse::<noon_domain::ConfigKey>().is_ok() && !value.contains('\0'));
+}
+
+/// Prepares a command inside a running process.
+pub async fn exec(
+    State(house): State<House>,
+    Asker(who): Asker,
+    (Path((app, name)), Body(create)): (Path<(String, String)>, Body<ExecCreate>),
+) -> Result<(StatusCode, Json<ExecSession>), Failure> {
+    let permit = house.control.permit_operate(&who, &app).await?;
+    let ExecCreate {
+        command,
+        mut env,
+        force_no_tty,
+    } = create;
+    let terminal = (force_no_tty != Some(true)).then(|| window(&env));
+    retain_valid(&mut env);
+    let order = VisitOrder {
+        name: name.parse().map_err(Failure::invalid)?,
+        command,
+        env,
+        terminal,
+    };
+    let attachment = house.control.visit(&permit, order).await?;
+    let session = ExecSession {
+        attach_url: house.attach_url(&attachment),
+        name: attachment.process.name.to_string(),
+    };
+    Ok((StatusCode::CREATED, Json(session)))
 }
 
 /// Restarts all processes of the formation.
@@ -164,6 +194,11 @@ fn accepted() -> Accepted {
 }
 
 impl House {
+    fn attach_url(&self, attachment: &Attachment) -> String {
+        let secret = attachment.secret.expose();
+        format!("{}/noon/attach/{secret}", self.settings.url)
+    }
+
     async fn restarted(
         &self,
         who: &noon_domain::Principal,

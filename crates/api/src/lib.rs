@@ -128,6 +128,7 @@ fn beyond() -> Router<House> {
         .route("/apps/{app}/processes", get(noon::processes))
         .route("/apps/{app}/links", get(links::list).post(links::add))
         .route("/apps/{app}/links/{other}", delete(links::remove))
+        .route("/apps/{app}/processes/{name}/exec", post(dynos::exec))
         .route(
             "/apps/{app}/network",
             get(network::show).patch(network::change),

@@ -102,6 +102,7 @@ impl Cli {
     pub fn run(self, context: &Context) -> Result<u8> {
         let done = match self.command {
             Command::Run(args) => return commands::run::run(context, args),
+            Command::Ps(args) => return commands::ps::run(context, args),
             Command::Apps(args) => commands::apps::run(context, args),
             Command::Builds(args) => commands::builds::run(context, args),
             Command::Completions(args) => commands::completions::run(context, args),
@@ -120,7 +121,6 @@ impl Cli {
             Command::Maintenance(args) => commands::maintenance::run(context, args),
             Command::Network(args) => commands::network::run(context, args),
             Command::Open(args) => commands::open::run(context, args),
-            Command::Ps(args) => commands::ps::run(context, args),
             Command::Releases(args) => commands::releases::run(context, args),
             Command::Rename(args) => commands::rename::run(context, args),
             Command::Rollback(args) => commands::rollback::run(context, args),

@@ -74,7 +74,7 @@ pub fn page() -> String {
     for exit in ALL {
         page += &format!("  {}  {:<14} {}\n", exit.code, exit.name, exit.meaning);
     }
-    page + "\n`noon run` hands on the exit code of the command that it ran.\n"
+    page + "\n`noon run` and `noon ps exec` hand on the exit code of the command that they ran.\n"
 }
 
 #[cfg(test)]

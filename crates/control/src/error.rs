@@ -144,6 +144,7 @@ impl From<EngineError> for Error {
         let kind = match &error {
             EngineError::Boot { .. } => Kind::AppFailed,
             EngineError::NoRoom { .. } => Kind::Unavailable,
+            EngineError::Refused { .. } => Kind::Conflict,
             EngineError::Failed { .. } => Kind::Failed,
         };
         Self::new(kind, error.to_string()).caused_by(error)

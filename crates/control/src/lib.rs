@@ -31,6 +31,7 @@ mod routes;
 mod scale;
 mod times;
 mod turns;
+mod visit;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -53,6 +54,7 @@ pub use permit::{Deploy, Operate, Own, Permit, View};
 pub use releases::Outcome;
 pub use routes::{Routed, routes};
 pub use times::{PlaceTimes, Times};
+pub use visit::VisitOrder;
 
 use claims::Claims;
 use directory::Directory;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use noon_domain::{
-    App, Exit, Io, Process, ProcessSpec, ProcessState, Secret, Size, Timestamp, WindowSize,
+    App, Exit, Io, Process, ProcessSpec, ProcessState, Secret, Size, Timestamp, Visit, WindowSize,
 };
 
 use crate::names::Taken;
@@ -33,24 +33,30 @@ pub struct RunOrder {
     pub time_to_live: Option<Duration>,
 }
 
-/// A one-off that waits for its user.
+/// A one-off, or a command inside a process, that waits for its user.
 #[derive(Clone, Debug)]
 pub struct Attachment {
     /// What the user shows to attach, once.
     pub secret: Secret<String>,
-    /// The process to be.
+    /// The process, or the process to be.
     pub process: Process,
 }
 
-/// A one-off whose user has come: ready to run.
+/// A one-off, or a command inside a process, whose user has come: ready to run.
 pub struct Claim {
-    order: Numbered,
+    pub(crate) what: Claimed,
     /// Its terminal, if it is to have one.
     pub terminal: Option<WindowSize>,
 }
 
+/// What is run for a user who has come.
+pub(crate) enum Claimed {
+    OneOff(Box<Numbered>),
+    Visit(Visit),
+}
+
 /// A one-off with a name that is its own for as long as it lives.
-struct Numbered {
+pub(crate) struct Numbered {
     spec: ProcessSpec,
     name: Taken,
 }
@@ -92,14 +98,15 @@ impl Control {
         let terminal = order.terminal;
         let order = self.oneoff(permit, order).await?;
         let process = to_be(&order.spec);
-        let secret = self.claims.put(Claim { order, terminal })?;
+        let what = Claimed::OneOff(order.into());
+        let secret = self.claims.put(Claim { what, terminal })?;
         Ok(Attachment {
             secret: Secret::new(secret),
             process,
         })
     }
 
-    /// Takes up a one-off that waits for whoever shows this secret.
+    /// Takes up what waits for whoever shows this secret.
     ///
     /// # Errors
     /// [`Kind::NotFound`] for a secret that is wrong, used or too old.
@@ -110,13 +117,19 @@ impl Control {
         })
     }
 
-    /// Runs a claimed one-off to its end.
+    /// Runs what was claimed to its end.
     ///
     /// # Errors
-    /// [`Kind::Failed`] where it could not be started.
+    /// [`Kind::Failed`] where it could not be started, [`Kind::Conflict`] where the process that
+    /// is to be visited lets nobody in.
     pub async fn run_claimed(&self, claim: Claim, io: Io) -> Result<Exit, Error> {
-        let Numbered { spec, name: _held } = claim.order;
-        Ok(self.engine.run(spec, io).await?)
+        match claim.what {
+            Claimed::OneOff(order) => {
+                let Numbered { spec, name: _held } = *order;
+                Ok(self.engine.run(spec, io).await?)
+            }
+            Claimed::Visit(visit) => Ok(self.engine.visit(visit, io).await?),
+        }
     }
 
     async fn oneoff(&self, permit: &Permit<Operate>, order: RunOrder) -> Result<Numbered, Error> {

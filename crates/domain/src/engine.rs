@@ -42,6 +42,13 @@ pub trait Engine: Send + Sync {
     /// [`EngineError::Failed`] when it could not be started.
     fn run(&self, spec: ProcessSpec, io: Io) -> BoxFuture<'_, Result<Exit, EngineError>>;
 
+    /// Runs a command inside a running process, within the same walls, to its end. It ends with
+    /// the process too, and when the future is dropped.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] when the process lets nobody in: it does not run, say.
+    fn visit(&self, visit: Visit, io: Io) -> BoxFuture<'_, Result<Exit, EngineError>>;
+
     /// Ends the named processes, with SIGTERM and grace; convergence brings back those that the
     /// formation wants. Returns how many were told to end.
     ///
@@ -156,6 +163,21 @@ pub struct ProcessSpec {
     pub size: Option<Size>,
     /// What it may use.
     pub limits: Limits,
+}
+
+/// A command for a process that runs.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// Which run it is.
+    pub process: ProcessId,
+    /// Its place.
+    pub name: ProcessName,
+    /// The command, for a shell.
+    pub command: String,
+    /// Its environment but what the engine adds to the process's own.
+    pub env: BTreeMap<String, Secret<String>>,
+    /// The commit of the process's slug, where that is known.
+    pub commit: Option<String>,
 }
 
 /// What a process finds at `/app` and beside it.
@@ -306,6 +328,12 @@ pub enum EngineError {
     #[error("no room for that: {why}")]
     NoRoom {
         /// One sentence: what is short, and by how much.
+        why: String,
+    },
+    /// What was asked cannot be done with that process as it is.
+    #[error("{why}")]
+    Refused {
+        /// One sentence: which process, and why.
         why: String,
     },
     /// Something of the platform failed.

@@ -36,7 +36,7 @@ pub use build::{Build, BuildFailure, BuildStatus, Commit, CommitError, SourceTre
 pub use config::{ConfigChange, ConfigError, ConfigKey, ConfigVars, MAX_CONFIG_BYTES};
 pub use engine::{
     BoxFuture, Engine, EngineError, Exit, Files, Input, Intent, Io, Limits, Mount, OutputFn, Place,
-    ProcessFilter, ProcessSpec, Runnable, Stream, WindowSize,
+    ProcessFilter, ProcessSpec, Runnable, Stream, Visit, WindowSize,
 };
 pub use formation::{
     Formation, FormationChange, FormationError, MAX_QUANTITY, ProcessSettings, Quantity,

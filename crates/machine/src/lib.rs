@@ -44,6 +44,7 @@ mod settings;
 mod settled;
 mod stdio;
 pub mod supervise;
+mod visit;
 
 pub use address::{LINK_PORT, forget_namespace, listen_inside, socket_for};
 pub use adopt::Adopted;

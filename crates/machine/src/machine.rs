@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use noon_domain::{
     AppId, BoxFuture, Engine, EngineError, Exit, Intent, Io, LayerId, Network, Place, Process,
-    ProcessFilter, ProcessSpec, ProcessType, Timeout,
+    ProcessFilter, ProcessSpec, ProcessType, Timeout, Visit,
 };
 
 use crate::convergence::Convergence;
@@ -170,6 +170,10 @@ impl Engine for Machine {
 
     fn run(&self, spec: ProcessSpec, io: Io) -> BoxFuture<'_, Result<Exit, EngineError>> {
         Box::pin(self.run_once(spec, io))
+    }
+
+    fn visit(&self, visit: Visit, io: Io) -> BoxFuture<'_, Result<Exit, EngineError>> {
+        Box::pin(self.visit_once(visit, io))
     }
 
     fn restart<'a>(

@@ -15,7 +15,7 @@ use crate::supervise::Kind;
 use crate::{Error, stdio};
 
 /// How long what was printed last may take to arrive once the process ended.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Machine {
     /// Runs one process to its end.
@@ -29,7 +29,10 @@ impl Machine {
         let (stdio, talk) = stdio::wire(io).map_err(|e| e.into_engine(&what))?;
         let post = self.post_for(spec, role, stdio);
         let _stop = StopWhenDropped(post.clone());
-        let talk = talk.map(|talk| talk.begin(&post));
+        let talk = talk.map(|talk| {
+            let post = post.clone();
+            talk.begin(move |order| post.order(order))
+        });
         let outcome = end_of(&post).await;
         if let Some(talk) = talk {
             let _ = tokio::time::timeout(LAST_WORDS, talk.all_said()).await;

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use tokio::sync::oneshot;
 
 use crate::Error;
-use crate::post::{Order, Post};
+use crate::post::Order;
 
 /// How often the carriers look whether their work is done.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -125,8 +125,9 @@ fn pty_size(size: WindowSize) -> PtySize {
 }
 
 impl Talk {
-    /// Begins to carry bytes to and from this post.
-    pub fn begin(self, post: &Arc<Post>) -> Talking {
+    /// Begins to carry bytes to and fro; what is no byte, the user's signals and leaving, is handed
+    /// to `tell`.
+    pub fn begin(self, tell: impl Fn(Order) + Send + 'static) -> Talking {
         let over = Arc::new(AtomicBool::new(false));
         let (all_said, said) = oneshot::channel();
         let ended = over.clone();
@@ -136,8 +137,8 @@ impl Talk {
             let _ = all_said.send(());
         });
         if let Some((input, sink)) = self.input {
-            let (post, ended) = (post.clone(), over.clone());
-            std::thread::spawn(move || sink.carry_in(&input, &post, &ended));
+            let ended = over.clone();
+            std::thread::spawn(move || sink.carry_in(&input, &tell, &ended));
         }
         Talking { said, over }
     }
@@ -212,16 +213,16 @@ impl Sink {
     }
 
     /// Carries what the user sends, until the talk is over or the user is gone; then hangs up.
-    fn carry_in(mut self, input: &Receiver<Input>, post: &Post, over: &AtomicBool) {
+    fn carry_in(mut self, input: &Receiver<Input>, tell: &dyn Fn(Order), over: &AtomicBool) {
         while !over.load(Ordering::Acquire) {
             let pause = if self.offer() { GLANCE } else { RETRY };
             match input.recv_timeout(pause) {
                 Ok(Input::Bytes(bytes)) => self.waiting.extend(bytes),
                 Ok(Input::Resize(size)) => self.resize(size),
-                Ok(Input::Signal(signal)) => post.order(Order::Signal(signal)),
+                Ok(Input::Signal(signal)) => tell(Order::Signal(signal)),
                 Ok(Input::End) => self.ending = true,
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return post.order(Order::HangUp),
+                Err(RecvTimeoutError::Disconnected) => return tell(Order::HangUp),
             }
         }
     }

@@ -155,6 +155,29 @@ pub struct LinkCreate {
     pub app: String,
 }
 
+/// The body of `POST /noon/apps/X/processes/NAME/exec`: a command inside a running process.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ExecCreate {
+    /// The command, for a shell; a shell itself where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// More environment: the terminal's, as a rule.
+    #[serde(default)]
+    pub env: std::collections::BTreeMap<String, String>,
+    /// Pipes, even where there could be a terminal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub force_no_tty: Option<bool>,
+}
+
+/// What answers it: where to attach, once, within a minute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecSession {
+    /// Where to attach.
+    pub attach_url: String,
+    /// The process's name.
+    pub name: String,
+}
+
 /// `GET /noon/server`: what a client needs to know of the platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerInfo {

@@ -77,7 +77,8 @@ pub fn run(context: &Context, args: Args) -> Result<u8> {
     attach::attach(&url, is_tty)
 }
 
-fn terminal_env() -> BTreeMap<String, String> {
+/// What a program at this terminal needs to know of it.
+pub fn terminal_env() -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
     if let Ok(term) = std::env::var("TERM") {
         env.insert("TERM".to_owned(), term);

@@ -5,6 +5,7 @@ mod attacks;
 mod config;
 mod deploys;
 mod doctor;
+mod exec;
 mod laws;
 mod links;
 mod load;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use noon_domain::{
     AppId, BoxFuture, Engine, EngineError, Exit, Intent, Io, Network, OutputFn, Process,
-    ProcessFilter, ProcessSpec, Stream,
+    ProcessFilter, ProcessSpec, Stream, Visit,
 };
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
@@ -169,6 +169,13 @@ impl Engine for BubbleEngine {
 
     fn observe(&self, _: AppId) -> BoxFuture<'_, Result<Vec<Process>, EngineError>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn visit(&self, _: Visit, _: Io) -> BoxFuture<'_, Result<Exit, EngineError>> {
+        Box::pin(async {
+            let why = "builds are not visited".to_owned();
+            Err(EngineError::Refused { why })
+        })
     }
 
     fn restart<'a>(
