@@ -13,6 +13,10 @@
 //! - How a process ended is on disk before anyone is told.
 //! - Uid 0 inside the walls is never uid 0 outside.
 //! - A command that is let in ends with the app, and shows it nothing on the way.
+//! - The walls are two layers: namespaces, mounts and the filter of system calls, and in them,
+//!   where the kernel has it, Landlock, which holds by itself. Only the app has the second: a
+//!   command that is let in by the platform must see and signal the app.
+//! - Where the kernel counts memory it rings or is asked seldom: an idle process costs no CPU.
 //! - What the app can write is never opened by a path: its files lie at `/app`, and the platform
 //!   holds descriptors taken before the app lived.
 //! - Nothing is left behind: mounts and namespaces die with their processes, cgroups are removed

@@ -32,6 +32,7 @@ pub fn probe() -> Vec<Probe> {
         overlay(),
         cgroups(),
         limits(),
+        cpu(),
         seccomp(),
         landlock(),
         id_range(),
@@ -72,19 +73,33 @@ fn kernel() -> Probe {
     }
 }
 
+/// One that can be made but not used is none: AppArmor takes all power in it away.
 fn user_namespaces() -> Probe {
-    let made = attempt(|| process::unshare(libc::CLONE_NEWUSER).is_ok());
-    let forbidden = read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1";
+    let usable = || {
+        process::unshare(libc::CLONE_NEWUSER).is_ok() && process::unshare(libc::CLONE_NEWNS).is_ok()
+    };
+    let says = |name: &str, value: &str| read(&format!("/proc/sys/{name}")) == value;
     Probe {
         name: "user namespaces",
-        present: made,
+        present: attempt(usable),
         found: String::new(),
         cost: "without them noon must run as root",
-        mend: Some(match forbidden {
-            true => "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
-            false => "sysctl -w user.max_user_namespaces=15000",
-        }),
+        mend: Some(allow_namespaces(says)),
     }
+}
+
+/// What to type, by the switch of this kernel that stands in the way.
+fn allow_namespaces(says: impl Fn(&str, &str) -> bool) -> &'static str {
+    if says("kernel/unprivileged_userns_clone", "0") {
+        return "sysctl -w kernel.unprivileged_userns_clone=1";
+    }
+    if says("kernel/apparmor_restrict_unprivileged_userns", "1") {
+        return "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
+    }
+    if says("user/max_user_namespaces", "0") {
+        return "sysctl -w user.max_user_namespaces=15000";
+    }
+    "leave the container that forbids them, or run noon as root"
 }
 
 /// An overlay in a user namespace of our own, as rootless processes have it.
@@ -144,17 +159,32 @@ fn cgroups() -> Probe {
     }
 }
 
+/// Whether our groups can have a controller.
+fn has_controller(name: &str) -> bool {
+    controllers().iter().any(|found| found == name)
+}
+
+fn controllers() -> Vec<String> {
+    let homes = Homes::find(rootless::is_nested()).unwrap_or_default();
+    homes.ours().controllers()
+}
+
 fn limits() -> Probe {
-    let controllers = Homes::find(rootless::is_nested())
-        .unwrap_or_default()
-        .ours()
-        .controllers();
-    let has = |name: &str| controllers.iter().any(|found| found == name);
     Probe {
         name: "cgroup limits",
-        present: has("memory") && has("pids"),
-        found: controllers.join(" "),
+        present: has_controller("memory") && has_controller("pids"),
+        found: controllers().join(" "),
         cost: "without the memory and pids controllers one app can take the memory of all",
+        mend: Some("run noon as a systemd service with Delegate=yes"),
+    }
+}
+
+fn cpu() -> Probe {
+    Probe {
+        name: "cpu controller",
+        present: has_controller("cpu"),
+        found: String::new(),
+        cost: "without it a size's share of the CPU is niceness only, and its bound is not held",
         mend: Some("run noon as a systemd service with Delegate=yes"),
     }
 }
@@ -296,5 +326,19 @@ mod tests {
                 .iter()
                 .any(|probe| probe.name == "seccomp filters" && probe.present)
         );
+    }
+
+    #[test]
+    fn the_mend_of_user_namespaces_is_the_switch_that_forbids_them() {
+        let table = [
+            ("kernel/unprivileged_userns_clone", "userns_clone=1"),
+            ("kernel/apparmor_restrict_unprivileged_userns", "userns=0"),
+            ("user/max_user_namespaces", "namespaces=15000"),
+            ("", "as root"),
+        ];
+        for (switch, mend) in table {
+            let found = allow_namespaces(|name, _| name == switch);
+            assert!(found.ends_with(mend), "{switch}: {found}");
+        }
     }
 }
