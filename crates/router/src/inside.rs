@@ -21,6 +21,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// So many attempts fail before that is worth a word: some seconds.
+const PATIENCE: u32 = 12;
+
 /// A task that ends when this is dropped.
 struct Task(AbortHandle);
 
@@ -62,14 +65,17 @@ async fn listen(
     (process, address): (ProcessId, Address),
     alive: mpsc::Sender<()>,
 ) {
-    let mut pause = FIRST_PAUSE;
+    let (mut pause, mut failures) = (FIRST_PAUSE, 0);
     let listener = loop {
         match open(&worker, &address).await {
             Ok(listener) => break listener,
-            Err(error) if pause < LONGEST_PAUSE => {
-                tracing::debug!(%error, ?address, "no links inside a process yet");
+            Err(error) => {
+                failures += 1;
+                // A process that is ending is told to leave the table soon; one that stays is told of.
+                if failures == PATIENCE {
+                    tracing::warn!(%error, ?address, "a process is left without links: trying on");
+                }
             }
-            Err(error) => tracing::warn!(%error, ?address, "a process is left without links"),
         }
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use noon_testkit::Repo;
 
-use super::{answers, house, pushed};
+use super::{answers, house, pushed, written};
 
 /// What a one-off prints, without what noon says of it.
 fn printed(repo: &Repo<'_>, command: &str) -> String {
@@ -125,6 +125,17 @@ fn with_a_way_out_a_process_is_told_of_a_name_server_that_it_can_ask() {
         let is_known = |server: &String| own.contains(server) || server.starts_with("10.213.");
         assert!(told.iter().all(is_known), "{told:?} {own}");
     }
+    house.tear_down();
+}
+
+#[test]
+fn the_release_phase_reaches_what_the_app_reaches() {
+    let house = house().start();
+    let repo = written(&house, "phased");
+    repo.write("Procfile", "web: ./server\nrelease: cat /etc/resolv.conf\n")
+        .commit("A phase");
+    let _ = repo.noon(&["network", "set", "none"]).ok();
+    let _ = repo.push().ok().says("nameserver 127.0.0.1");
     house.tear_down();
 }
 
