@@ -435,6 +435,7 @@ mod tests {
         );
         assert!(!knows(Entrance::World, "demo.internal"), "from the world");
         let another = Entrance::Inside(ProcessId::new());
+        assert!(!knows(another, "demo.test"), "the world from another");
         assert!(!knows(another, "demo.internal"), "from another process");
         assert_eq!(
             routes.source(Entrance::Inside(inside)).as_deref(),

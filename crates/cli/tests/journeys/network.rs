@@ -136,6 +136,15 @@ fn the_release_phase_reaches_what_the_app_reaches() {
         .commit("A phase");
     let _ = repo.noon(&["network", "set", "none"]).ok();
     let _ = repo.push().ok().says("nameserver 127.0.0.1");
+    let _ = repo.noon(&["network", "set", "default"]).ok();
+    repo.write("word", "two\n").commit("Two");
+    let pushed = repo.push().ok();
+    for server in resolvers(&repo) {
+        assert!(
+            pushed.stderr.contains(&format!("nameserver {server}")),
+            "{pushed}"
+        );
+    }
     house.tear_down();
 }
 
