@@ -17,6 +17,9 @@ const LONGEST: u16 = 3600;
 pub struct TimeoutError(pub String);
 
 impl Timeout {
+    /// The longest there is: an hour.
+    pub const LONGEST: Self = Self(LONGEST);
+
     /// Takes seconds within bounds.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use noon_domain::Timeout;
 use tokio::io::AsyncReadExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::process::{Child, Command};
@@ -40,8 +41,8 @@ fn variables() -> String {
     format!("Environment:\n{lines}")
 }
 
-/// How long the roles have to stop by themselves. Control may wait for apps to drain and stop.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long a role has to stop by itself, beyond the time that apps have.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A role that lived so long has not failed at its start.
 const SETTLED: Duration = Duration::from_secs(10);
 /// The longest pause before a role is started again: a house without control must not stay so.
@@ -255,11 +256,24 @@ impl Parent {
                 let term = rustix::process::Signal::TERM;
                 let _ = pid.map(|pid| rustix::process::kill_process(pid, term));
             }
-            if timeout(PATIENCE, running.child.wait()).await.is_err() {
+            let patience = patience(role, self.settings.stop_timeout);
+            if timeout(patience, running.child.wait()).await.is_err() {
                 tracing::warn!(role = role.name(), "did not stop in time, is killed");
                 let _ = running.child.kill().await;
             }
         }
+    }
+}
+
+/// How long a role has to stop by itself. Control waits for apps to drain and then to stop, for as
+/// long as is set for them, which only it knows; it ends by itself at the latest after that.
+fn patience(role: Role, stop_timeout: Duration) -> Duration {
+    match role {
+        Role::Control => {
+            let longest = stop_timeout.max(Timeout::LONGEST.duration());
+            longest.saturating_mul(2).saturating_add(PATIENCE)
+        }
+        Role::Router | Role::Logs => PATIENCE,
     }
 }
 
@@ -320,6 +334,17 @@ fn allow_files() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn control_is_given_the_time_that_apps_may_be_given() {
+        let hour = Timeout::LONGEST.duration();
+        for (server, expected) in [(30, hour), (7200, 2 * hour)] {
+            let given = patience(Role::Control, Duration::from_secs(server));
+            assert!(given > expected * 2, "to drain and to stop: {given:?}");
+        }
+        assert_eq!(patience(Role::Logs, hour), PATIENCE);
+        assert!(patience(Role::Control, Duration::MAX) == Duration::MAX);
+    }
 
     #[test]
     fn a_role_comes_back_at_once_and_never_later_than_in_a_second() {

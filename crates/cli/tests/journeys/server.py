@@ -27,7 +27,6 @@ def fetch(host, path):
 
 
 hoard = []
-born = str(time.time())
 
 
 def memory_limit():
@@ -78,8 +77,6 @@ class Handler(BaseHTTPRequestHandler):
             with open("/app/written", "a") as file:
                 file.write(rest)
             body = open("/app/written").read()
-        elif what == "boot":
-            body = born
         elif what == "grow":
             hoard.append(b"x" * (int(rest) << 20))
             body = "grown"
