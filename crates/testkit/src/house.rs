@@ -126,6 +126,11 @@ impl House {
     /// Starts the server, and logs its user in.
     pub fn start_and_log_in(&mut self) {
         self.start_server();
+        self.log_in();
+    }
+
+    /// Logs the server's user in.
+    pub fn log_in(&self) {
         let server = format!("http://127.0.0.1:{}", self.api);
         let _ = self
             .noon(&["login", "--server", &server, "--token", TOKEN])
@@ -142,6 +147,16 @@ impl House {
         self.has_disk = mounted.is_ok_and(|status| status.success());
         self.chown(&self.data());
         self.has_disk
+    }
+
+    /// From now on another noon is run: a copy with another content, as after an upgrade.
+    pub fn upgrade(&mut self) {
+        let newer = self.home().join("noon-of-tomorrow");
+        fs::copy(&self.bin, &newer).expect("a copy");
+        let mut file = File::options().append(true).open(&newer).expect("the copy");
+        std::io::Write::write_all(&mut file, b"\0").expect("one more byte");
+        self.chown(&newer);
+        self.bin = newer;
     }
 
     /// Starts the server and waits until it answers.

@@ -118,6 +118,48 @@ fn detached_apps_run_on_without_a_server_and_are_taken_up_by_the_next() {
 }
 
 #[test]
+fn a_newer_noon_takes_up_what_the_older_left_and_goes_on_with_it() {
+    let mut house = house().prepare();
+    house.start_server_with(&["--detach-apps"]);
+    house.log_in();
+    let processes = |house: &noon_testkit::House| {
+        let json = house
+            .noon(&["ps", "--json", "--app", "upgraded"])
+            .ok()
+            .json();
+        let one = |dyno: &serde_json::Value| format!("{} {}", dyno["name"], dyno["id"]);
+        let mut all: Vec<_> = json.as_array().expect("a list").iter().map(one).collect();
+        all.sort();
+        all
+    };
+    let repo = pushed(&house, "upgraded");
+    let _ = repo.noon(&["ps", "scale", "web=2", "worker=1"]).ok();
+    let src = repo.dir().to_owned();
+    drop(repo);
+    let before = processes(&house);
+    assert_eq!(house.stop_server(), Some(0));
+    house.upgrade();
+    house.start_server();
+    answers(&house, "upgraded", "one\n");
+    assert_eq!(
+        processes(&house),
+        before,
+        "they were started again, or twice"
+    );
+    // What the older started is stopped by the newer, and new ones stand beside it meanwhile.
+    let _ = house.noon_in(&src, &["config", "set", "A=1"]).ok();
+    assert_eq!(house.get("upgraded", "/env/A").body, "1");
+    let _ = house
+        .noon_in(&src, &["ps", "scale", "web=3", "worker=0"])
+        .ok();
+    noon_testkit::eventually("what the older started is gone", || {
+        let after = processes(&house);
+        before.iter().all(|old| !after.contains(old)).then_some(())
+    });
+    house.tear_down();
+}
+
+#[test]
 fn a_full_disk_fails_the_build_with_one_sentence_and_leaves_what_serves() {
     let mut house = house().prepare();
     if !house.put_data_on_a_disk_of("96m") {

@@ -10,6 +10,7 @@
 )]
 
 mod chance;
+mod instants;
 mod lines;
 mod load;
 mod model;
@@ -17,12 +18,13 @@ mod report;
 mod settle;
 mod victims;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chance::Chance;
 use lines::Reading;
 use load::Load;
-use model::{Done, Model};
+use model::{Done, Formation, Model};
 use noon_testkit::{House, Repo, TestUser, eventually};
 use report::Story;
 use settle::settle;
@@ -43,9 +45,10 @@ fn whatever_is_killed_nothing_is_lost_and_nothing_doubled() {
     });
     let kills = number("NOON_KILLER_KILLS").unwrap_or(60);
     println!("NOON_KILLER_SEED={seed} NOON_KILLER_KILLS={kills}");
+    let _alone = alone();
     let began = Instant::now();
     let house = house();
-    let repo = app(&house);
+    let repo = app(&house, (4, 2));
     let app = repo.noon(&["info", "--json"]).ok().json();
     let app = app["id"].as_str().unwrap().parse().unwrap();
     let mut model = Model::new("word-1", (4, 2));
@@ -74,6 +77,12 @@ fn whatever_is_killed_nothing_is_lost_and_nothing_doubled() {
     println!("left over: nothing");
 }
 
+/// Held by a test for as long as it runs: a house under load wants the machine to itself.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
@@ -87,7 +96,7 @@ fn house() -> House {
     house.start()
 }
 
-fn app(house: &House) -> Repo<'_> {
+fn app(house: &House, (web, worker): Formation) -> Repo<'_> {
     let repo = house.repo(APP);
     let _ = repo.noon(&["create", APP]).ok();
     repo.write("Procfile", "web: ./app\nworker: ./work\n")
@@ -96,7 +105,8 @@ fn app(house: &House) -> Repo<'_> {
         .write("word", "word-1")
         .commit("One");
     let _ = repo.push().ok();
-    let _ = repo.noon(&["ps", "scale", "web=4", "worker=2"]).ok();
+    let (web, worker) = (format!("web={web}"), format!("worker={worker}"));
+    let _ = repo.noon(&["ps", "scale", &web, &worker]).ok();
     repo
 }
 

@@ -16,9 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// When it does not become whole, or is not what it must be.
 pub fn settle(house: &House, repo: &Repo<'_>, model: &mut Model) {
     let since = Instant::now();
-    let formation = loop {
-        match whole(house, repo) {
-            Ok(formation) => break formation,
+    let (formation, answers) = loop {
+        match settled(house, repo) {
+            Ok(found) => break found,
             Err(why) if since.elapsed() > PATIENCE => {
                 panic!("never whole again: {why}\n{}", evidence(house, repo));
             }
@@ -27,12 +27,24 @@ pub fn settle(house: &House, repo: &Repo<'_>, model: &mut Model) {
     };
     let held = model
         .hold_formation(formation)
-        .and_then(|()| answers(house, formation))
-        .and_then(|answers| model.hold_answers(&answers))
-        .and_then(|()| ledger(repo))
-        .and_then(|()| whole(house, repo).map(drop));
+        .and_then(|()| model.hold_answers(&answers))
+        .and_then(|()| ledger(repo));
     if let Err(why) = held {
         panic!("{why}\n{}", evidence(house, repo));
+    }
+}
+
+/// The formation and what each web process answers, when all is whole before and after asking: a
+/// restart may just have begun.
+fn settled(
+    house: &House,
+    repo: &Repo<'_>,
+) -> Result<(Formation, BTreeMap<String, String>), String> {
+    let formation = whole(house, repo)?;
+    let answers = answers(house, formation)?;
+    match whole(house, repo)? == formation {
+        true => Ok((formation, answers)),
+        false => Err("the formation changes".to_owned()),
     }
 }
 
