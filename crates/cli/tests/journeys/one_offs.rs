@@ -206,7 +206,7 @@ fn a_terminals_size_and_keys_reach_the_one_off() {
     let inside = "trap 'echo interrupted; exit 9' INT; echo ready; \
         while :; do read line && { stty size; echo end of $line; }; done";
     let ran = repo
-        .run("python3", &["-c", TYPIST, noon, "run", inside])
+        .run("/usr/bin/python3", &["-c", TYPIST, noon, "run", inside])
         .ok();
     let _ = ran.says("exit 9");
     house.tear_down();

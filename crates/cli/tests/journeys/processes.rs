@@ -182,3 +182,73 @@ fn boot_and_stop_times_are_kept_per_release_and_outlive_control() {
     assert_eq!(before, after);
     house.tear_down();
 }
+
+/// How many processes of a type are in a state.
+fn count(repo: &Repo<'_>, kind: &str, state: &str) -> usize {
+    let of_kind =
+        |(name, is): &&(String, String)| name.starts_with(&format!("{kind}.")) && is == state;
+    dynos(repo).iter().filter(of_kind).count()
+}
+
+#[test]
+fn one_command_makes_two_hundred_of_one_and_one_of_two_hundred() {
+    let house = house().start();
+    let repo = pushed(&house, "many");
+    repo.write("Procfile", "web: ./server\nidle: sleep 1000000\n")
+        .commit("Idle");
+    let _ = repo.push().ok();
+    let _ = repo.noon(&["ps", "scale", "idle=1"]).ok();
+    let shims = || {
+        std::fs::read_dir(house.data().join("shims"))
+            .unwrap()
+            .count()
+    };
+    let before = shims();
+    let _ = repo.noon(&["ps", "scale", "idle=200"]).ok();
+    assert_eq!(count(&repo, "idle", "up"), 200);
+    assert!(shims() >= before + 199);
+    assert_eq!(house.get("many", "/").body, "one\n");
+    let times = repo.noon(&["releases", "info", "--json"]).ok().json();
+    let _ = repo.noon(&["ps", "scale", "idle=1"]).ok();
+    eventually("one is left, and nothing of the others", || {
+        let one = dynos(&repo) == up(&["idle.1", "web.1"]);
+        (one && shims() == before).then_some(())
+    });
+    assert_eq!(house.get("many", "/").body, "one\n");
+    let idle = times["times"]
+        .as_array()
+        .and_then(|all| all.iter().find(|t| t["type"] == "idle"));
+    assert!(
+        idle.is_some_and(|idle| idle["boots"]["count"].as_u64() > Some(100)),
+        "{times}"
+    );
+    house.tear_down();
+}
+
+#[test]
+fn what_there_is_no_room_for_is_refused_before_anything_starts() {
+    let house = house().start();
+    let repo = pushed(&house, "narrow");
+    repo.write("Procfile", "web: ./server\nidle: sleep 1000000\n")
+        .commit("Idle");
+    let _ = repo.push().ok();
+    becomes(&repo, &["web.1"]);
+    let _ = repo
+        .noon(&["ps", "scale", "idle=100000"])
+        .fails(1)
+        .says("from 0 to 500");
+    let control = house.role_pid("control").expect("control runs").to_string();
+    let narrow = ["--pid", &control, "--nofile=300:"];
+    let _ = repo.run("prlimit", &narrow).ok();
+    let ran = repo.noon(&["ps", "scale", "idle=200"]);
+    assert_ne!(ran.code, 0);
+    let _ = ran
+        .says("200 more processes need 1600 open files of control")
+        .says("are short");
+    assert_eq!(dynos(&repo), up(&["web.1"]));
+    let log = repo.noon(&["logs", "-n", "200"]).ok().stdout;
+    assert!(!log.contains("idle.1]"), "{log}");
+    let _ = repo.noon(&["ps", "scale", "idle=2"]).ok();
+    becomes(&repo, &["idle.1", "idle.2", "web.1"]);
+    house.tear_down();
+}
