@@ -211,7 +211,7 @@ say({mounts.get("/proc/" + name) for name in ["sys", "irq", "bus", "fs", "sysrq-
 fn memory_and_messages_of_the_kernel_are_hidden(stage: &Stage) {
     stage.attack(
         r#"
-for name in ["kcore", "kmsg", "keys", "timer_list", "sched_debug", "kpagecount", "kpageflags", "kpagecgroup", "vmallocinfo", "slabinfo", "latency_stats", "acpi", "scsi"]:
+for name in ["kcore", "kmsg", "keys", "timer_list", "config.gz", "sched_debug", "kpagecount", "kpageflags", "kpagecgroup", "vmallocinfo", "slabinfo", "latency_stats", "acpi", "scsi"]:
     try:
         path = "/proc/" + name
         if os.path.isdir(path):
@@ -220,7 +220,7 @@ for name in ["kcore", "kmsg", "keys", "timer_list", "sched_debug", "kpagecount",
             fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
             if os.read(fd, 16): say(name, "READ")
     except OSError: pass
-say([n for n in ["kcore", "keys", "timer_list", "kmsg"] if os.path.exists("/proc/" + n) and not stat.S_ISCHR(os.stat("/proc/" + n).st_mode)])
+say([n for n in ["kcore", "keys", "timer_list", "kmsg", "config.gz"] if os.path.exists("/proc/" + n) and not stat.S_ISCHR(os.stat("/proc/" + n).st_mode)])
 addresses = {line.split()[0] for line in open("/proc/kallsyms")} if os.path.exists("/proc/kallsyms") else set()
 say([a for a in addresses if int(a, 16)][:1])
 call("syslog", 103, 3, ctypes.addressof(ctypes.create_string_buffer(64)), 64)

@@ -141,6 +141,23 @@ fn open(path: &Path) {
     std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
 }
 
+/// How the users of runs begin.
+const NAME: &str = "noonattack";
+
+/// Removes the users of runs that were killed.
+fn sweep() {
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let names = users.lines().filter_map(|line| line.split(':').next());
+    for name in names {
+        let owner = name
+            .strip_prefix(NAME)
+            .map(|pid| Path::new("/proc").join(pid));
+        if owner.is_some_and(|owner| !owner.exists()) {
+            let _ = Command::new("userdel").arg(name).status();
+        }
+    }
+}
+
 /// A user with a range in `/etc/subuid`, gone at the end.
 struct User {
     name: String,
@@ -150,7 +167,8 @@ struct User {
 
 impl User {
     fn new() -> Option<Self> {
-        let name = format!("noonattack{}", std::process::id());
+        sweep();
+        let name = format!("{NAME}{}", std::process::id());
         Command::new("newuidmap").output().ok()?;
         let made = Command::new("useradd").args(["-M", &name]).status().ok()?;
         let ask = |flag: &str| {
