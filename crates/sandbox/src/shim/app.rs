@@ -5,11 +5,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::raw::c_char;
 
-use super::bounds;
 use super::failure::{At, Failure, Outcome};
 use crate::envelope::{Envelope, Wiring};
 use crate::seccomp::Filter;
-use crate::sys::{self, file, network, process, socket};
+use crate::sys::{self, file, landlock, network, process, socket};
 use crate::{Limits, Net};
 
 /// Where programs are looked for when the environment has no PATH.
@@ -56,11 +55,13 @@ impl App<'_> {
         socket::send(init.as_fd(), &[1], &[], 0).at("telling init")?;
         let program = self.lock_down()?;
         // Init mounts until now; it is also out of reach from here on.
-        let (told, _) = socket::receive(init.as_fd(), &mut [0], 0).at("waiting for init")?;
+        let (told, rules) = socket::receive(init.as_fd(), &mut [0], 0).at("waiting for init")?;
         if told == 0 {
             process::leave(127);
         }
-        bounds::enforce(spec, &self.stdio).at("setting bounds by Landlock")?;
+        if let Some(rules) = rules.first() {
+            landlock::enforce(rules.as_fd()).at("setting bounds by Landlock")?;
+        }
         self.begin(&program)
     }
 

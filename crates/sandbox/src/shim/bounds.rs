@@ -34,11 +34,11 @@ const USE: u64 = READ | landlock::WRITE_FILE | landlock::TRUNCATE | landlock::IO
 /// Where everyone may write; `/var/tmp` is a link.
 const WRITABLE: [&str; 3] = ["/app", "/tmp", "/dev/shm"];
 
-/// Puts the calling process in bounds, once everything is mounted.
-pub(super) fn enforce(spec: &Spec, stdio: &[BorrowedFd<'_>]) -> io::Result<()> {
+/// The bounds of an app, once everything is mounted; `None` where the kernel cannot set them.
+pub(super) fn of(spec: &Spec, stdio: &[BorrowedFd<'_>]) -> io::Result<Option<Ruleset>> {
     let version = landlock::version();
     if version < 2 {
-        return Ok(());
+        return Ok(None);
     }
     let rules = Ruleset::new(files(version), scopes(version))?;
     let allow = |path: &str, accesses| {
@@ -61,7 +61,7 @@ pub(super) fn enforce(spec: &Spec, stdio: &[BorrowedFd<'_>]) -> io::Result<()> {
             done => done?,
         }
     }
-    rules.enforce()
+    Ok(Some(rules))
 }
 
 fn allow(rules: &Ruleset, at: BorrowedFd<'_>, accesses: u64) -> io::Result<()> {

@@ -1,12 +1,14 @@
 //! Pid 1 inside the walls: mounts the tree, starts the app, hands on signals, reaps.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use super::app::App;
+use super::bounds;
 use super::failure::{At, Outcome};
 use super::tree::Tree;
 use crate::cgroup;
+use crate::sys::landlock::Ruleset;
 use crate::sys::{file, process, socket};
 
 /// Keeps init from being any user of the host, or any app.
@@ -58,6 +60,8 @@ impl Init<'_> {
         process::be_ordinary();
         cgroup::join(self.doors).at("joining the cgroups")?;
         process::unshare(libc::CLONE_NEWCGROUP).at("hiding the cgroups")?;
+        // Once for both: init has what it can do by other means, as has the app for now.
+        process::drop_bounding_set().at("dropping privileges")?;
         // The app makes its network while init mounts: both take about as long.
         let (mine, its) = socket::pair().at("making a socket")?;
         let pid = match process::fork().at("forking")? {
@@ -69,12 +73,15 @@ impl Init<'_> {
         };
         drop(its);
         self.tree.build()?;
-        self.settle(&mine, pid)?;
+        // The app has to wait for its network anyway.
+        let bounds = bounds::of(&self.tree.envelope.spec, &self.app.stdio);
+        let bounds = bounds.at("making bounds for Landlock")?;
+        self.settle(&mine, pid, bounds.as_ref())?;
         Ok(pid)
     }
 
     /// Waits for the app's network, hides from it, and lets it go on.
-    fn settle(&self, app: &OwnedFd, pid: i32) -> Outcome<()> {
+    fn settle(&self, app: &OwnedFd, pid: i32, bounds: Option<&Ruleset>) -> Outcome<()> {
         let (told, _) = socket::receive(app.as_fd(), &mut [0], 0).at("waiting for the app")?;
         if told == 0 {
             // It has reported its own failure.
@@ -87,13 +94,13 @@ impl Init<'_> {
             process::enter(network.as_fd(), libc::CLONE_NEWNET).at("entering the network")?;
         }
         self.shrink()?;
-        let _ = socket::send(app.as_fd(), &[1], &[], 0);
+        let bounds: Vec<RawFd> = bounds.map(AsRawFd::as_raw_fd).into_iter().collect();
+        let _ = socket::send(app.as_fd(), &[1], &bounds, 0);
         Ok(())
     }
 
     /// Gives up all that is not needed to signal and reap.
     fn shrink(&self) -> Outcome<()> {
-        process::drop_bounding_set().at("dropping privileges")?;
         if !self.tree.envelope.nested {
             let uid = INIT_UID | (self.tree.envelope.spec.uid & 0xf_ffff);
             process::control(libc::PR_SET_KEEPCAPS, 1).at("keeping one capability")?;

@@ -1,7 +1,7 @@
 //! The kernel's Landlock by raw calls: three of them are not worth a library in every shim.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use super::{check, fresh};
 
@@ -88,11 +88,17 @@ impl Ruleset {
         check(unsafe { libc::syscall(libc::SYS_landlock_add_rule, set, PATH_BENEATH, from, 0) })
             .map(drop)
     }
+}
 
-    /// Puts this process and all it will start under the rules, for good.
-    pub(crate) fn enforce(&self) -> io::Result<()> {
-        // SAFETY: landlock_restrict_self takes numbers.
-        check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, self.fd.as_raw_fd(), 0) })
-            .map(drop)
+impl AsRawFd for Ruleset {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
     }
+}
+
+/// Puts this process and all it will start under rules, for good.
+pub(crate) fn enforce(rules: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: landlock_restrict_self takes numbers.
+    check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules.as_raw_fd(), 0) })
+        .map(drop)
 }

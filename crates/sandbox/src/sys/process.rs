@@ -296,11 +296,14 @@ pub(crate) fn keep_capabilities(mask: u32) -> io::Result<()> {
 
 /// Makes capabilities impossible to regain by any exec.
 pub(crate) fn drop_bounding_set() -> io::Result<()> {
-    for capability in 0.. {
-        match control(libc::PR_CAPBSET_DROP, capability) {
+    for capability in 0u64.. {
+        // To ask costs a fifth of dropping what was dropped before.
+        // SAFETY: PR_CAPBSET_READ takes a number.
+        match check(unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability, 0, 0, 0) }.into()) {
             // What the kernel does not know ends the list.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => break,
-            done => done?,
+            Ok(0) => {}
+            held => held.and_then(|_| control(libc::PR_CAPBSET_DROP, capability))?,
         }
     }
     Ok(())
