@@ -224,3 +224,57 @@ fn a_health_check_gates_a_deploy_and_finds_a_process_that_hangs() {
     let _ = repo.push().fails(1).says("app.json is not JSON");
     house.tear_down();
 }
+
+#[test]
+fn the_api_takes_and_shows_sizes_in_the_forms_that_herokus_clients_use() {
+    let token = "noon_of_sizes";
+    let mut house = house().env("NOON_OWNER_TOKEN", token).prepare();
+    house.start_server();
+    let server = format!("http://127.0.0.1:{}", house.api);
+    let _ = house
+        .noon(&["login", "--server", &server, "--token", token])
+        .ok();
+    let _repo = pushed(&house, "api-sized");
+    let ask = |line: &str, body: &str| -> (u16, Value) {
+        let answer = noon_testkit::request(
+            house.api,
+            &format!(
+                "{line} HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+                 Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            ),
+        );
+        let json = serde_json::from_str(&answer.body);
+        (answer.status, json.unwrap_or_default())
+    };
+    let (status, sizes) = ask("GET /dyno-sizes", "");
+    assert_eq!((status, sizes.as_array().map(Vec::len)), (200, Some(6)));
+    assert_eq!(ask("GET /apps/api-sized/available-dyno-sizes", "").1, sizes);
+    let large = ask("GET /dyno-sizes/Performance-L", "").1;
+    assert_eq!(large["memory"], 14.0);
+    assert_eq!(ask("GET /dyno-sizes/huge", "").0, 404);
+    let web = "PATCH /apps/api-sized/formation/web";
+    for (body, expected) in [
+        (r#"{"size":"Basic"}"#.to_owned(), "basic"),
+        (
+            r#"{"quantity":1,"size":"Standard-2X"}"#.to_owned(),
+            "standard-2x",
+        ),
+        (
+            format!(r#"{{"dyno_size":{{"id":{}}}}}"#, large["id"]),
+            "performance-l",
+        ),
+        (r#"{"dyno_size":{"name":"eco"}}"#.to_owned(), "eco"),
+    ] {
+        let (status, shown) = ask(web, &body);
+        assert_eq!(
+            (status, &shown["size"]),
+            (200, &expected.into()),
+            "{body}: {shown}"
+        );
+        assert_eq!(shown["dyno_size"]["name"], expected);
+    }
+    let (status, refused) = ask(web, r#"{"size":"huge"}"#);
+    assert_eq!((status, &refused["id"]), (422, &"invalid_params".into()));
+    house.tear_down();
+}
