@@ -301,3 +301,36 @@ pub(crate) fn widen_pipe(fd: BorrowedFd<'_>, bytes: i32) {
 pub(crate) fn as_fd(fd: &OwnedFd) -> BorrowedFd<'_> {
     std::os::fd::AsFd::as_fd(fd)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn only_the_device_itself_passes_for_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        let table = [("/dev/null", true), ("/dev/zero", false), (path, false)];
+        for (path, is) in table {
+            let opened = open_at(here(), path, libc::O_PATH | libc::O_NOFOLLOW).unwrap();
+            assert_eq!(is_device(opened.as_fd(), 1, 3).unwrap(), is, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_lies_within_is_on_the_same_mount() {
+        let root = open_dir("/".as_ref()).unwrap();
+        let proc = open_dir("/proc".as_ref()).unwrap();
+        assert!(open_within(proc.as_fd(), "version", libc::O_PATH).is_ok());
+        let table = [
+            (&root, "proc/version", libc::EXDEV),
+            (&proc, "self/stat", libc::ELOOP),
+            (&proc, "../etc", libc::EXDEV),
+        ];
+        for (at, path, code) in table {
+            let error = open_within(at.as_fd(), path, libc::O_PATH).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(code), "{path}");
+        }
+    }
+}
