@@ -32,7 +32,9 @@ fn a_build_sees_nothing_of_others_and_leaves_nothing_running() {
     let script = format!(
         r#"
 n="{first}""{second}"
-echo "environments: $(cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -cF "$n")"
+# Gathered first: whoever looks for it has it among its arguments.
+cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null >/tmp/gathered
+echo "environments: $(tr '\0' '\n' </tmp/gathered | grep -cF "$n")"; rm /tmp/gathered
 echo "files: $(grep -rlaF "$n" /app /cache /tmp /var /etc /run /home /root /srv /opt {data} 2>/dev/null | grep -v build.sh | wc -l)"
 echo "state: $(ls -d {data} {data}/* 2>/dev/null | wc -l)"
 echo "platform: $(env | grep -cE 'NOON_(OWNER_TOKEN|MASTER_KEY|DATABASE_URL|DATA_DIR)')"
