@@ -241,7 +241,8 @@ async fn a_process_that_does_not_heed_that_its_user_left_is_ended_with_r16() {
     let user = User::of(site.machine(), app.one_off("run.1", deaf), None);
     user.sees("ready").await;
     drop(user.input);
-    assert_eq!(user.run.await.unwrap(), Exit::Signal(15));
+    let ended = tokio::time::timeout(Duration::from_secs(60), user.run).await;
+    assert_eq!(ended.expect("it is ended").unwrap(), Exit::Signal(15));
     assert_eq!(site.said("run.1: Error R16 (Detached)"), 1);
     site.close().await;
 }
