@@ -1,12 +1,8 @@
 //! Links: closed by default, opened one way, private, and as steady as the world's way in.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
-use std::time::Duration;
-
 use noon_testkit::{House, Repo, eventually};
 
+use super::load::Load;
 use super::{answers, house, pushed};
 
 /// What a process of an app gets that asks a host.
@@ -90,26 +86,8 @@ fn apps_reach_each_other_only_through_a_link_and_only_one_way() {
 fn no_request_through_a_link_fails_while_the_other_app_is_deployed_scaled_and_restarted() {
     let house = house().start();
     let (front, back) = linked(&house, ("steady", "changing"));
-    let (stop, done, failed): (Arc<AtomicBool>, Arc<AtomicUsize>, Arc<AtomicUsize>) =
-        Default::default();
-    let port = house.http;
-    let clients: Vec<_> = (0..3)
-        .map(|_| {
-            let (stop, done, failed) = (stop.clone(), done.clone(), failed.clone());
-            thread::spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    let path = "/fetch/changing.internal/slow/0.02";
-                    let answer = noon_testkit::get(port, "steady.localhost", path);
-                    done.fetch_add(1, Ordering::Relaxed);
-                    if answer.body != "200 slow" {
-                        eprintln!("failed: {answer:?}");
-                        failed.fetch_add(1, Ordering::Relaxed);
-                    }
-                    thread::sleep(Duration::from_millis(5));
-                }
-            })
-        })
-        .collect();
+    let path = "/fetch/changing.internal/slow/0.02";
+    let load = Load::on(house.http, "steady.localhost", (path, "200 slow"));
     for round in 0..2 {
         back.write("word", &format!("{round}\n")).commit("Again");
         let _ = back.push().ok();
@@ -121,13 +99,7 @@ fn no_request_through_a_link_fails_while_the_other_app_is_deployed_scaled_and_re
         let _ = back.noon(&["ps"]).ok();
     }
     answers(&house, "changing", "1\n");
-    stop.store(true, Ordering::Relaxed);
-    for client in clients {
-        client.join().expect("a client");
-    }
-    let (done, failed) = (done.load(Ordering::Relaxed), failed.load(Ordering::Relaxed));
-    assert!(done > 20, "only {done} requests were made");
-    assert_eq!(failed, 0, "of {done} requests");
+    load.end();
     house.tear_down();
 }
 

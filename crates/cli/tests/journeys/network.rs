@@ -1,12 +1,8 @@
 //! What apps may reach: chosen per app, changed without a failed request.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
-use std::time::Duration;
-
 use noon_testkit::Repo;
 
+use super::load::Load;
 use super::{answers, house, pushed, written};
 
 /// What a one-off prints, without what noon says of it.
@@ -27,51 +23,6 @@ fn is_led_out(repo: &Repo<'_>) -> bool {
     routes.contains("eth0\t00000000")
 }
 
-/// Asks an app again and again until told to stop; how many answers were not as they should be.
-struct Load {
-    stop: Arc<AtomicBool>,
-    done: Arc<AtomicUsize>,
-    failed: Arc<AtomicUsize>,
-    client: thread::JoinHandle<()>,
-}
-
-impl Load {
-    fn on(port: u16, host: &str) -> Self {
-        let (stop, done, failed): (Arc<AtomicBool>, Arc<AtomicUsize>, Arc<AtomicUsize>) =
-            Default::default();
-        let (stops, does, fails) = (stop.clone(), done.clone(), failed.clone());
-        let host = host.to_owned();
-        let client = thread::spawn(move || {
-            while !stops.load(Ordering::Relaxed) {
-                let answer = noon_testkit::get(port, &host, "/");
-                does.fetch_add(1, Ordering::Relaxed);
-                if answer.status != 200 {
-                    eprintln!("failed: {answer:?}");
-                    fails.fetch_add(1, Ordering::Relaxed);
-                }
-                thread::sleep(Duration::from_millis(5));
-            }
-        });
-        Self {
-            stop,
-            done,
-            failed,
-            client,
-        }
-    }
-
-    fn end(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.client.join().expect("a client");
-        let (done, failed) = (&self.done, &self.failed);
-        assert!(
-            done.load(Ordering::Relaxed) > 5,
-            "too few requests were made"
-        );
-        assert_eq!(failed.load(Ordering::Relaxed), 0, "requests failed");
-    }
-}
-
 #[test]
 fn an_app_chooses_its_network_and_no_request_fails_through_the_change() {
     let house = house().start();
@@ -81,7 +32,7 @@ fn an_app_chooses_its_network_and_no_request_fails_through_the_change() {
         (&shown["network"], &shown["chosen"], &shown["most"]),
         (&"nat".into(), &serde_json::Value::Null, &"nat".into())
     );
-    let load = Load::on(house.http, "reaches.localhost");
+    let load = Load::on(house.http, "reaches.localhost", ("/slow/0", "slow"));
     let before = house.get("reaches", "/boot").body;
     let _ = repo.noon(&["network", "set", "none"]).ok().says("none");
     let after = house.get("reaches", "/boot").body;
