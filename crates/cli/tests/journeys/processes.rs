@@ -159,7 +159,7 @@ fn boot_and_stop_times_are_kept_per_release_and_outlive_control() {
         .noon(&["releases", "info", "v2"])
         .ok()
         .says("web booted:")
-        .says("1 times: median ");
+        .says("1 time: median ");
     let known = || {
         let json = repo.noon(&["ps", "--json"]).ok().json();
         let all = json.as_array().expect("a list").clone();

@@ -56,7 +56,8 @@ fn time_rows(times: &TypeTimes) -> Vec<Vec<String>> {
             median_ms,
             longest_ms,
         } = spread?;
-        let text = format!("{count} times: median {median_ms} ms, longest {longest_ms} ms");
+        let noun = if count == 1 { "time" } else { "times" };
+        let text = format!("{count} {noun}: median {median_ms} ms, longest {longest_ms} ms");
         Some(vec![format!("{} {what}:", times.kind), text])
     };
     let rows = [row("booted", times.boots), row("stopped", times.stops)];
