@@ -50,14 +50,9 @@ impl<'a> Convergence<'a> {
             if steps.is_empty() {
                 break;
             }
-            if steps.iter().any(|step| matches!(step, Step::Start(_))) {
-                self.machine
-                    .house
-                    .still_starts(self.intent.app_name.as_str())?;
-            }
             let (starts, waits): (Vec<_>, Vec<_>) = self.sorted(steps);
             self.machine.check_room(self.intent, &starts).await?;
-            starts.into_iter().for_each(|place| self.start(&place));
+            self.start_all(&starts)?;
             self.wait(waits).await?;
             self.leave().await;
         }
@@ -110,6 +105,16 @@ impl<'a> Convergence<'a> {
     fn recipe(&self, release: &Runnable, size: Size) -> Arc<Recipe> {
         let reach = &self.intent.reach;
         Arc::new(self.machine.recipe_of(release, reach, size))
+    }
+
+    fn start_all(&mut self, starts: &[Place]) -> Result<(), EngineError> {
+        if starts.is_empty() {
+            return Ok(());
+        }
+        let machine = self.machine;
+        let _leave = machine.house.still_starts(self.intent.app_name.as_str())?;
+        starts.iter().for_each(|place| self.start(place));
+        Ok(())
     }
 
     fn start(&mut self, place: &Place) {

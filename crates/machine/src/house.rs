@@ -1,7 +1,7 @@
 //! What all keepers of one machine share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use noon_domain::{AppId, EngineError, ProcessName};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -20,7 +20,10 @@ pub(crate) struct House {
     /// How many processes are put inside walls at once.
     pub launches: Semaphore,
     /// Set once the machine ends its work: nothing is started any more.
-    pub closing: AtomicBool,
+    closing: AtomicBool,
+    /// Held while a post enters its room, and while the machine begins to close: a post is either
+    /// seen by who ends them all, or not made.
+    door: Mutex<()>,
     open: watch::Sender<usize>,
 }
 
@@ -38,6 +41,7 @@ impl House {
             changed: Notify::new(),
             launches: Semaphore::new(cores * 2),
             closing: AtomicBool::new(false),
+            door: Mutex::default(),
             open: watch::channel(0).0,
         })
     }
@@ -48,19 +52,31 @@ impl House {
         Open(self.clone())
     }
 
-    /// Whether something may still be started.
+    /// Leave to start something, for as long as it is held.
     ///
     /// # Errors
     /// Once the machine ends its work.
-    pub fn still_starts(&self, what: &str) -> Result<(), EngineError> {
-        if self.closing.load(Ordering::Acquire) {
+    pub fn still_starts(&self, what: &str) -> Result<MutexGuard<'_, ()>, EngineError> {
+        let leave = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_closing() {
             let what = format!("starting {what}");
             return Err(EngineError::Failed {
                 what,
                 source: "the server is stopping".into(),
             });
         }
-        Ok(())
+        Ok(leave)
+    }
+
+    /// Has nothing be started from now on.
+    pub fn begin_to_close(&self) {
+        let _door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        self.closing.store(true, Ordering::Release);
+    }
+
+    /// Whether the machine ends its work.
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
     }
 
     /// Resolves when no work is open.

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -207,7 +206,7 @@ impl Live {
         while begun.elapsed() < limit {
             match self.unheard().await {
                 Ok(0) => return,
-                Ok(_) if house.closing.load(Ordering::Acquire) => limit = SHORT_HEARING,
+                Ok(_) if house.is_closing() => limit = SHORT_HEARING,
                 Ok(_) => {}
                 Err(noon_sandbox::Error::Refused { .. }) => limit = SHORT_HEARING,
                 Err(_) => return,

@@ -5,7 +5,6 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use noon_domain::{
@@ -53,7 +52,7 @@ impl Machine {
     /// to be adopted; without, everything is stopped, with SIGTERM and grace, and the way out to
     /// the world is taken down.
     pub async fn shutdown(&self, keep_apps: bool) {
-        self.house.closing.store(true, Ordering::Release);
+        self.house.begin_to_close();
         let stays = |post: &&Arc<Post>| keep_apps && post.identity.role != Role::Attended;
         let posts = self.rooms.posts();
         let leaving: Vec<_> = posts.iter().filter(|post| !stays(post)).collect();

@@ -21,13 +21,15 @@ impl Machine {
     /// Runs one process to its end.
     pub(crate) async fn run_once(&self, spec: ProcessSpec, io: Io) -> Result<Exit, EngineError> {
         let what = format!("running {}", spec.name);
-        self.house.still_starts(&spec.name.to_string())?;
         let role = match io {
             Io::Log => Role::Detached,
             _ => Role::Attended,
         };
         let (stdio, talk) = stdio::wire(io).map_err(|e| e.into_engine(&what))?;
-        let post = self.post_for(spec, role, stdio);
+        let post = {
+            let _leave = self.house.still_starts(&spec.name.to_string())?;
+            self.post_for(spec, role, stdio)
+        };
         let _stop = StopWhenDropped(post.clone());
         let talk = talk.map(|talk| {
             let post = post.clone();

@@ -29,7 +29,7 @@ impl Machine {
     /// hung up.
     pub(crate) async fn visit_once(&self, visit: Visit, io: Io) -> Result<Exit, EngineError> {
         let what = format!("running a command in {}", visit.name);
-        self.house.still_starts(&what)?;
+        drop(self.house.still_starts(&what)?);
         let (stdio, talk) = stdio::wire(io).map_err(|e| e.into_engine(&what))?;
         let (Some(stdio), Some(talk)) = (stdio, talk) else {
             let why = "a command inside a process needs somebody to talk with".to_owned();

@@ -111,9 +111,9 @@ impl Egress {
         servers.iter().map(|server| IpAddr::V4(*server)).collect()
     }
 
-    /// Takes down what was made for all.
+    /// Takes down what was made for all, and what is just being made; nothing is made any more.
     pub fn close(&self) {
-        let Some(Some(way)) = self.way.get() else {
+        let Some(way) = self.way.get_or_init(|| None) else {
             return;
         };
         let shared = way

@@ -14,6 +14,9 @@ use crate::Error;
 /// Where `pasta` takes questions for this machine's name server.
 pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 
+/// Where `pasta` notes its number, beside the namespace.
+const NOTE: &str = "pasta.pid";
+
 /// The flags: IPv4 alone, set up by `pasta` itself, and not one port or address of this machine's
 /// own within reach, which its defaults would give.
 const FLAGS: [&str; 16] = [
@@ -41,6 +44,8 @@ pub struct Shared {
     file: PathBuf,
     /// The namespace.
     pub netns: OwnedFd,
+    /// The `pasta` at its other end; `None` where it has ended.
+    pasta: Option<OwnedFd>,
 }
 
 impl Shared {
@@ -58,23 +63,28 @@ impl Shared {
         let mut unshare = Command::new("unshare");
         unshare.arg(format!("--net={}", file.display())).arg("true");
         run(unshare).map_err(egress("make a network with unshare"))?;
-        let shared = Self {
-            netns: File::open(&file).map_err(egress("open a network"))?.into(),
-            file,
-        };
+        let netns = File::open(&file).map_err(egress("open a network"))?;
+        let note = dir.join(NOTE);
         let mut pasta = Command::new("pasta");
         pasta
             .args(FLAGS)
             .arg("--dns-forward")
             .arg(RESOLVER.to_string());
-        pasta.arg("--netns").arg(&shared.file);
+        pasta.arg("--netns").arg(&file).arg("--pid").arg(&note);
         run(pasta).map_err(egress("connect a network with pasta"))?;
-        Ok(shared)
+        Ok(Self {
+            file,
+            netns: netns.into(),
+            pasta: started(&note),
+        })
     }
 
-    /// Takes the namespace away, and with it `pasta`, as soon as no process is in it any more.
+    /// Takes the namespace away, and `pasta`, which does not see that before it has settled.
     pub fn close(self) {
         take_away(&self.file);
+        if let Some(pasta) = &self.pasta {
+            let _ = rustix::process::pidfd_send_signal(pasta, rustix::process::Signal::TERM);
+        }
         if let Some(dir) = self.file.parent() {
             let _ = fs::remove_dir(dir);
         }
@@ -84,6 +94,14 @@ impl Shared {
 fn take_away(file: &Path) {
     let _ = rustix::mount::unmount(file, rustix::mount::UnmountFlags::DETACH);
     let _ = fs::remove_file(file);
+    let _ = fs::remove_file(file.with_file_name(NOTE));
+}
+
+/// The program that noted its number a moment ago.
+fn started(note: &Path) -> Option<OwnedFd> {
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+    let number = fs::read_to_string(note).ok()?.trim().parse().ok()?;
+    pidfd_open(Pid::from_raw(number)?, PidfdFlags::empty()).ok()
 }
 
 fn run(mut program: Command) -> io::Result<()> {
