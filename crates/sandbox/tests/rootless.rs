@@ -126,7 +126,7 @@ fn resume(dir: &Path) {
     let mut shim = Shim::connect(&left).unwrap();
     let network = shim.netns().unwrap();
     socket_in(network.as_fd(), false).unwrap();
-    shim.kill().unwrap();
+    end(shim);
     let bytes = std::fs::read(dir.join("shim")).unwrap();
     let program = ShimProgram::from_bytes(bytes.leak()).unwrap();
     let bench = Bench {
@@ -135,6 +135,15 @@ fn resume(dir: &Path) {
     };
     assert_eq!(bench.run(&shell("echo more")).0, "more\n");
     println!("resumed: {mode:?}");
+}
+
+/// Ends a process, and lets its shim go.
+fn end(mut shim: Shim) {
+    shim.kill().unwrap();
+    while shim.status().unwrap().ended.is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    shim.dismiss().unwrap();
 }
 
 /// What the ordinary user checks, in a directory of its own.
@@ -385,7 +394,7 @@ impl Bench {
             assert_eq!(text.trim_end(), expected, "{name}");
             assert_eq!(exec.wait().unwrap(), Ended::Code(0), "{name}");
         }
-        shim.kill().unwrap();
+        end(shim);
     }
 
     fn limits(&self) {
