@@ -38,12 +38,7 @@ impl Story {
     pub fn table(&self) -> String {
         let mut kinds: BTreeMap<String, (usize, usize)> = BTreeMap::new();
         for kill in &self.kills {
-            let failed = self
-                .outcome
-                .failures
-                .iter()
-                .filter(|it| explains(kill, it))
-                .count();
+            let failed = self.failed_by(kill);
             let entry = kinds.entry(kill.name()).or_default();
             *entry = (entry.0 + 1, entry.1 + failed);
         }
@@ -82,6 +77,11 @@ impl Story {
         text
     }
 
+    fn failed_by(&self, kill: &Kill) -> usize {
+        let failures = self.outcome.failures.iter();
+        failures.filter(|it| explains(kill, it)).count()
+    }
+
     fn unexplained(&self) -> Vec<&Failure> {
         let is_explained =
             |failure: &&Failure| self.kills.iter().any(|kill| explains(kill, failure));
@@ -114,12 +114,7 @@ impl Story {
             .map(|failure| self.told(failure))
             .collect();
         for kill in &self.kills {
-            let failed = self
-                .outcome
-                .failures
-                .iter()
-                .filter(|it| explains(kill, it))
-                .count();
+            let failed = self.failed_by(kill);
             if failed > CLIENTS {
                 wrongs.push(format!("{failed} requests failed by one kill: {kill:?}"));
             }

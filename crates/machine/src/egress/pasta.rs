@@ -79,7 +79,7 @@ impl Shared {
         })
     }
 
-    /// Takes the namespace away, and `pasta`, which does not see that before it has settled.
+    /// Takes the namespace away, and ends `pasta` rather than wait until it notices.
     pub fn close(self) {
         take_away(&self.file);
         if let Some(pasta) = &self.pasta {
